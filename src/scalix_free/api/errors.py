@@ -1,0 +1,175 @@
+"""A refusal becomes a status, headers and an envelope: one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+
+from scalix_free.api.headers import free_tier, limit_headers
+from scalix_free.core.clock import utc
+from scalix_free.core.errors import Code, Refusal
+from scalix_free.core.standing import Standing
+from scalix_free.wire.answer import FreeTier
+
+SHORT_WAIT_MS: Final = 60_000
+"""Up to here a client may wait for us; longer waits it must not sleep through."""
+
+RETRIED: Final = frozenset({429, 502, 503, 504})
+"""The statuses that clients try again by themselves."""
+
+INVALID, AUTHENTICATION, PERMISSION = (
+    "invalid_request_error",
+    "authentication_error",
+    "permission_error",
+)
+RATE_LIMIT, SERVER = "rate_limit_error", "server_error"
+FAILED, LIMITED = "COMPLETION_FAILED", "RATE_LIMIT_EXCEEDED"
+
+TABLE: Final[dict[Code, tuple[int, str, str | None]]] = {
+    Code.INVALID_REQUEST: (400, INVALID, FAILED),
+    Code.PROMPT_TOO_LONG: (400, INVALID, FAILED),
+    Code.CONTEXT_LENGTH_EXCEEDED: (400, INVALID, FAILED),
+    Code.CONTENT_BLOCKED: (400, INVALID, FAILED),
+    Code.REQUEST_EXCEEDS_QUOTA: (400, INVALID, FAILED),
+    Code.INVALID_API_KEY: (401, AUTHENTICATION, FAILED),
+    Code.CHALLENGE_REQUIRED: (403, PERMISSION, FAILED),
+    Code.ACCESS_DENIED: (403, PERMISSION, FAILED),
+    Code.NOT_FOUND: (404, INVALID, None),
+    Code.METHOD_NOT_ALLOWED: (405, INVALID, None),
+    Code.BODY_TOO_LARGE: (413, INVALID, None),
+    Code.UNSUPPORTED_MEDIA_TYPE: (415, INVALID, None),
+    Code.HOURLY_LIMIT: (429, RATE_LIMIT, LIMITED),
+    Code.DAILY_LIMIT: (429, RATE_LIMIT, LIMITED),
+    Code.TOKEN_LIMIT: (429, RATE_LIMIT, LIMITED),
+    Code.CONCURRENCY: (429, RATE_LIMIT, LIMITED),
+    Code.SESSION_LIMIT: (429, RATE_LIMIT, LIMITED),
+    Code.IP_RATE_LIMIT: (429, RATE_LIMIT, LIMITED),
+    Code.UPSTREAM_ERROR: (502, SERVER, FAILED),
+    Code.UPSTREAM_TIMEOUT: (504, SERVER, FAILED),
+    Code.NO_FREE_MODEL: (503, SERVER, FAILED),
+    Code.STORE_UNAVAILABLE: (503, SERVER, FAILED),
+    Code.DRAINING: (503, SERVER, FAILED),
+    Code.INTERNAL_ERROR: (500, SERVER, FAILED),
+}
+"""Code → status, type, legacy code."""
+
+BY_STATUS: Final = {
+    400: Code.INVALID_REQUEST,
+    401: Code.INVALID_API_KEY,
+    403: Code.ACCESS_DENIED,
+    404: Code.NOT_FOUND,
+    405: Code.METHOD_NOT_ALLOWED,
+    413: Code.BODY_TOO_LARGE,
+    415: Code.UNSUPPORTED_MEDIA_TYPE,
+    500: Code.INTERNAL_ERROR,
+}
+"""The framework's own refusals, in our words."""
+
+
+class ErrorBody(msgspec.Struct, kw_only=True):
+    """Why a request was not served. Every key is there, null where it does not apply."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+    legacy_code: str | None
+    retryable: bool
+    retry_after_seconds: int | None
+    reset_at: str | None
+    window: str | None
+    upgrade_url: str
+    request_id: str
+
+
+class ErrorEnvelope(msgspec.Struct, kw_only=True):
+    """OpenAI's envelope, and what is left of the free tier."""
+
+    error: ErrorBody
+    free_tier: FreeTier | None
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorResponse:
+    """A refusal, ready to be sent; ``head`` is its own header lines."""
+
+    status: int
+    head: bytes
+    body: bytes
+
+
+class ErrorWriter:
+    """Turns refusals into responses. ``public_url`` is where upgrades are offered."""
+
+    def __init__(self, public_url: str) -> None:
+        self._upgrade_url = f"{public_url}/upgrade"
+        self._encode = msgspec.json.Encoder().encode
+
+    def response(
+        self,
+        refusal: Refusal,
+        request_id: str,
+        standing: Standing | None = None,
+        session_id: str | None = None,
+    ) -> ErrorResponse:
+        """The whole response to a refused request."""
+        status, _, _ = TABLE[refusal.code]
+        body = self.body(refusal, request_id, standing, session_id)
+        head = b"content-type: application/json\r\ncache-control: no-store\r\n"
+        if status in RETRIED:
+            head += _retry_headers(refusal)
+        if standing is not None:
+            head += b"x-scalix-attempts: %d\r\nx-scalix-cache: bypass\r\n" % refusal.attempts
+            head += limit_headers(standing)
+        return ErrorResponse(status, head, body)
+
+    def body(
+        self,
+        refusal: Refusal,
+        request_id: str,
+        standing: Standing | None = None,
+        session_id: str | None = None,
+    ) -> bytes:
+        """The envelope alone, as it also stands in a stream that broke."""
+        _, kind, legacy = TABLE[refusal.code]
+        retry_ms = refusal.retry_ms
+        return self._encode(
+            ErrorEnvelope(
+                error=ErrorBody(
+                    message=refusal.message,
+                    type=kind,
+                    param=refusal.param,
+                    code=refusal.code.value,
+                    legacy_code=legacy,
+                    retryable=retry_ms is not None and retry_ms <= SHORT_WAIT_MS,
+                    retry_after_seconds=None if retry_ms is None else -(-retry_ms // 1000),
+                    reset_at=None if refusal.reset_at_ms is None else utc(refusal.reset_at_ms),
+                    window=refusal.window,
+                    upgrade_url=self._upgrade_url,
+                    request_id=request_id,
+                ),
+                free_tier=None if standing is None else free_tier(standing, session_id),
+            )
+        )
+
+
+def _retry_headers(refusal: Refusal) -> bytes:
+    """Short waits are for the client to sleep, long ones for a person to read."""
+    retry_ms = refusal.retry_ms
+    if retry_ms is None:
+        return b"x-should-retry: false\r\n"
+    if retry_ms <= SHORT_WAIT_MS:
+        return b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-(-retry_ms // 1000), retry_ms)
+    if refusal.reset_at_ms is None:
+        return b"x-should-retry: false\r\n"
+    reset = utc(refusal.reset_at_ms).encode()
+    return b"x-should-retry: false\r\nx-scalix-reset-at: %s\r\n" % reset
+
+
+def framework_refusal(status: int, detail: str) -> Refusal:
+    """A refusal that the framework decided on."""
+    code = BY_STATUS.get(status, Code.INVALID_REQUEST)
+    return Refusal(code=code, message=detail or HTTPStatus(status).phrase)

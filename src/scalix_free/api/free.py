@@ -1,0 +1,195 @@
+"""What is left, and which models there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import Parameter
+
+from scalix_free.api.errors import ErrorResponse, ErrorWriter
+from scalix_free.api.exchange import HonestAddress, headers_of, request_id_of, visitor_of
+from scalix_free.api.headers import as_pairs, reset_time
+from scalix_free.core.chat import OWN_MODEL
+from scalix_free.core.errors import Code, Refusal
+from scalix_free.core.ledger import Unit
+from scalix_free.core.standing import Standing
+from scalix_free.routing.catalogue import Model
+from scalix_free.serve import Refused, Service
+
+UNITS: Final = {Unit.REQUESTS: "requests", Unit.TOKENS: "tokens", Unit.CALLS: "calls"}
+
+
+class Window(msgspec.Struct, kw_only=True):
+    """One limit: ``limit`` and ``remaining`` are null where it is lifted."""
+
+    name: str
+    unit: str
+    used: int
+    limit: int | None
+    remaining: int | None
+    resets_at: str | None
+
+
+class Limits(msgspec.Struct, kw_only=True):
+    """All limits of the caller. Reading them costs nothing."""
+
+    tier: str
+    windows: list[Window]
+    remaining_requests: int | None
+    reset_time: str | None
+    near_limit: bool
+    upgrade_prompt: bool
+    binding: str | None
+
+
+class Quota(msgspec.Struct, kw_only=True):
+    """The binding request window, as desktop apps read it."""
+
+    used: int
+    limit: int | None
+    remaining: int | None
+    resetAt: str | None  # noqa: N815  (the apps' spelling)
+    windows: list[Window]
+
+
+class ModelCard(msgspec.Struct, kw_only=True):
+    """A model that may be named. A demonstration model is no assistant."""
+
+    id: str
+    object: str = "model"
+    created: int = 0
+    owned_by: str
+    demonstration: bool
+    context_tokens: int | None = None
+    description: str
+
+
+class ModelList(msgspec.Struct, kw_only=True):
+    """The models, ``scalix-free`` first."""
+
+    object: str = "list"
+    data: list[ModelCard]
+
+
+Answer = Response[Any]
+
+
+def free_routes(
+    service: Service, errors: ErrorWriter, honest: HonestAddress
+) -> list[HTTPRouteHandler]:
+    """The routes that read."""
+
+    async def standing_of(
+        request: Request[Any, Any, Any], shape: Callable[[Standing], object]
+    ) -> Answer:
+        visitor = visitor_of(request.scope, headers_of(request.scope), honest)
+        found = await service.limits(visitor)
+        if isinstance(found, Refused):
+            return refuse(errors, request, found.refusal)
+        return Response(shape(found), headers={"cache-control": "no-store"})
+
+    @get("/api/v1/free/limits", summary="All limits of the caller")
+    async def limits(request: Request[Any, Any, Any]) -> Response[Limits]:
+        return await standing_of(request, _limits)
+
+    @get("/v1/free/quota", summary="What is left of the binding window")
+    async def quota(request: Request[Any, Any, Any]) -> Response[Quota]:
+        return await standing_of(request, _quota)
+
+    @get(["/v1/models", "/models"], summary="The models that may be named")
+    async def models() -> Response[ModelList]:
+        return Response(ModelList(data=[_OWN_CARD, *map(_card, service.models())]))
+
+    @get("/v1/models/{model_id:path}", summary="One model")
+    async def model(
+        request: Request[Any, Any, Any],
+        model_id: Annotated[str, Parameter(description="Its id")],
+    ) -> Response[ModelCard]:
+        wanted = model_id.removeprefix("/")
+        found = service.catalogue.get(wanted)
+        if wanted != OWN_MODEL and found is None:
+            missing = Refusal(
+                code=Code.NOT_FOUND,
+                message="There is no such model. GET /v1/models lists those that there are.",
+                param="model",
+            )
+            return refuse(errors, request, missing)
+        return Response(_OWN_CARD if found is None else _card(found))
+
+    return [limits, quota, models, model]
+
+
+def refuse(errors: ErrorWriter, request: Request[Any, Any, Any], refusal: Refusal) -> Answer:
+    """A refusal as the framework's response."""
+    return as_response(errors.response(refusal, request_id_of(request.scope)))
+
+
+def as_response(response: ErrorResponse) -> Answer:
+    """A written refusal as the framework's response."""
+    headers = {name.decode(): value.decode() for name, value in as_pairs(response.head)}
+    kind = headers.pop("content-type")
+    return Response(response.body, status_code=response.status, headers=headers, media_type=kind)
+
+
+def _limits(standing: Standing) -> Limits:
+    binding = standing.binding
+    return Limits(
+        tier=standing.tier.name,
+        windows=_windows(standing),
+        remaining_requests=binding.remaining if binding else None,
+        reset_time=reset_time(binding),
+        near_limit=standing.near_limit,
+        upgrade_prompt=standing.near_limit,
+        binding=binding.limit.name if binding else None,
+    )
+
+
+def _quota(standing: Standing) -> Quota:
+    binding = standing.binding
+    return Quota(
+        used=binding.used if binding else 0,
+        limit=binding.limit.most if binding else None,
+        remaining=binding.remaining if binding else None,
+        resetAt=reset_time(binding),
+        windows=_windows(standing),
+    )
+
+
+def _windows(standing: Standing) -> list[Window]:
+    return [
+        Window(
+            name=level.limit.name,
+            unit=UNITS[level.limit.unit],
+            used=level.used,
+            limit=level.limit.most,
+            remaining=level.remaining,
+            resets_at=reset_time(level),
+        )
+        for level in standing.levels
+    ]
+
+
+_OWN_CARD: Final = ModelCard(
+    id=OWN_MODEL,
+    owned_by="scalix-free",
+    demonstration=False,
+    description="The best free model that can answer right now.",
+)
+
+
+def _card(model: Model) -> ModelCard:
+    return ModelCard(
+        id=model.id,
+        owned_by=model.provider,
+        demonstration=model.demonstration,
+        context_tokens=model.context_tokens,
+        description=(
+            "A demonstration model: it shows that the service works and is no assistant."
+            if model.demonstration
+            else f"A model of {model.provider}."
+        ),
+    )

@@ -1,0 +1,289 @@
+"""Builds everything and closes everything; the only place that knows all rooms."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from scalix_free import __version__
+from scalix_free.admission.quotas import address_policy, network_policy, tier_policy
+from scalix_free.api.completion import Completions
+from scalix_free.api.errors import ErrorWriter
+from scalix_free.api.exchange import BodyLimits
+from scalix_free.api.free import free_routes
+from scalix_free.api.guard import Guard
+from scalix_free.api.operations import Operations, operations_routes
+from scalix_free.api.reference import description, reference_routes
+from scalix_free.api.routes import build_http
+from scalix_free.core.caller import Tier
+from scalix_free.core.clock import wall_clock
+from scalix_free.core.errors import StoreUnavailable
+from scalix_free.core.ledger import Policy, Subject
+from scalix_free.core.ports import Clock
+from scalix_free.identity.address import honest_address, is_loopback, is_trusted
+from scalix_free.identity.identify import KNOWN_ADDRESSES, Limits, identifier
+from scalix_free.providers.openai_http import Endpoint, OpenAIHttp, open_session
+from scalix_free.routing.attempts import Patience
+from scalix_free.routing.catalogue import Catalogue, Model
+from scalix_free.runtime import LocalModel, Runtime
+from scalix_free.serve import Service
+from scalix_free.settings import Secret, Settings
+from scalix_free.storage.sqlite_ledger import SqliteLedger, count_active
+from scalix_free.telemetry import Metrics
+from scalix_free.web.reference import reference_pages
+
+log = logging.getLogger(__name__)
+
+UNBOUNDED_TOKENS: Final = 10_000_000
+"""What stands for a lifted ceiling of tokens."""
+
+LOCAL_PRIORITY: Final = 1_000_000
+HIDDEN_TOKENS: Final = 1_024
+"""A reasoning model's allowance for thought, where the configuration names none."""
+
+HOUR_MS: Final = 3_600_000
+TIERS: Final = ("anonymous",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """The running program: what a worker serves, and what the command line asks."""
+
+    service: Service
+    http: Guard
+    errors: ErrorWriter
+
+
+@asynccontextmanager
+async def open_app(
+    runtime: Runtime, *, clock: Clock = wall_clock, draining: Callable[[], bool] = lambda: False
+) -> AsyncIterator[App]:
+    """Build the program; on leaving, close it, last opened first."""
+    settings = runtime.settings
+    metrics = Metrics()
+    ledger = SqliteLedger(
+        runtime.ledger,
+        clock=clock,
+        cache_books=settings.caches.user_quota.max_size,
+        cache_ms=int(settings.caches.user_quota.ttl_s * 1000),
+        notice=metrics.count_books,
+    )
+    await ledger.open()
+    try:
+        async with open_session() as session:
+            service = _service(runtime, ledger, session, metrics, clock)
+            errors = ErrorWriter(runtime.public_url)
+            http = _http(
+                runtime,
+                service,
+                errors,
+                Operations(
+                    store_ready=lambda: _store_ready(ledger),
+                    model_ready=lambda: _model_ready(runtime, service, session),
+                    draining=draining,
+                    metrics=lambda: _metrics(runtime, metrics, clock),
+                    operator_token=_reveal(settings.server.operator_token),
+                    started_at=runtime.started_at,
+                ),
+            )
+            yield App(service=service, http=http, errors=errors)
+    finally:
+        await ledger.close()
+        metrics.write()
+
+
+# ── The service ──────────────────────────────────────────────────────────────────────────────
+
+
+def _service(
+    runtime: Runtime,
+    ledger: SqliteLedger,
+    session: aiohttp.ClientSession,
+    metrics: Metrics,
+    clock: Clock,
+) -> Service:
+    settings = runtime.settings
+    routing = settings.routing
+    return Service(
+        identify=identifier(_limits(settings), runtime.secret),
+        ledger=ledger,
+        catalogue=_catalogue(runtime, session, clock),
+        patience=Patience(
+            attempts=routing.attempts,
+            first_token_s=routing.first_token_timeout_s,
+            idle_s=routing.idle_timeout_s,
+        ),
+        listeners=(metrics,),
+        clock=clock,
+        counts_whole_prompt=settings.accounting.tokens_counted == "total",
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    anonymous, addresses, networks = (
+        settings.tiers.anonymous,
+        settings.addresses,
+        settings.networks,
+    )
+    return Limits(
+        anonymous=Tier(
+            name="anonymous",
+            policy=tier_policy(
+                "anonymous",
+                requests_per_hour=anonymous.requests_per_hour,
+                requests_per_day=anonymous.requests_per_day,
+                tokens_per_day=anonymous.tokens_per_day,
+                concurrent=anonymous.concurrent,
+            ),
+            max_output_tokens=anonymous.max_output_tokens or UNBOUNDED_TOKENS,
+            default_output_tokens=anonymous.default_output_tokens,
+            context_tokens=anonymous.context_tokens or UNBOUNDED_TOKENS,
+        ),
+        address=address_policy(
+            per_minute=addresses.requests_per_minute,
+            per_hour=addresses.requests_per_hour,
+            per_day=addresses.requests_per_day,
+        ),
+        network=network_policy(
+            per_hour=networks.requests_per_hour, per_day=networks.requests_per_day
+        ),
+    )
+
+
+def _catalogue(runtime: Runtime, session: aiohttp.ClientSession, clock: Clock) -> Catalogue:
+    models = [
+        Model(
+            id=model.id,
+            provider=provider.name,
+            backend=OpenAIHttp(
+                session,
+                Endpoint(
+                    base_url=provider.base_url or "",
+                    model=model.model,
+                    api_key=_reveal(provider.api_key),
+                ),
+                clock,
+            ),
+            priority=model.priority,
+            context_tokens=model.context_tokens,
+            max_output_tokens=model.max_output_tokens,
+            abilities=None if model.abilities is None else frozenset(model.abilities),
+            fallbacks=model.fallbacks,
+            hidden_tokens=(
+                (model.reasoning_allowance_tokens or HIDDEN_TOKENS) if model.reasoning else None
+            ),
+        )
+        for provider in runtime.settings.providers
+        if provider.enabled
+        for model in provider.models
+    ]
+    local = runtime.local
+    if local is not None and (not models or runtime.settings.local.use == "last-resort"):
+        models.append(_local_model(local, session, clock))
+    return Catalogue(models)
+
+
+def _reveal(secret: Secret | None) -> str:
+    return secret.reveal() if secret is not None else ""
+
+
+def _local_model(local: LocalModel, session: aiohttp.ClientSession, clock: Clock) -> Model:
+    endpoint = Endpoint(base_url=local.base_url, model=local.name, api_key=local.key)
+    return Model(
+        id=local.id,
+        provider="local",
+        backend=OpenAIHttp(session, endpoint, clock),
+        priority=LOCAL_PRIORITY,
+        context_tokens=local.context_tokens,
+        max_output_tokens=local.max_output_tokens,
+        abilities=frozenset(("json",)),
+        demonstration=local.demonstration,
+    )
+
+
+# ── HTTP ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _http(runtime: Runtime, service: Service, errors: ErrorWriter, operations: Operations) -> Guard:
+    settings = runtime.settings
+    trusted = settings.server.trusted_proxies
+
+    @lru_cache(1)
+    def warn_of_proxy() -> None:
+        log.warning(
+            "requests carry X-Forwarded-For, but come from a peer that is not trusted: their "
+            "address counts as the caller's. If it is your proxy, name it in "
+            "server.trusted_proxies."
+        )
+
+    @lru_cache(KNOWN_ADDRESSES)
+    def honest(peer: str, forwarded: str) -> str:
+        if forwarded and not is_trusted(peer, trusted):
+            warn_of_proxy()
+        return honest_address(peer, forwarded, trusted)
+
+    completions = Completions(
+        service=service,
+        errors=errors,
+        honest=honest,
+        body_limits=BodyLimits(settings.server.max_body_bytes, settings.server.body_timeout_s),
+        hold_headers_s=settings.routing.hold_headers_s,
+        draining=operations.draining,
+    )
+    http = build_http(
+        completions=completions,
+        routes=[
+            *free_routes(service, errors, honest),
+            *operations_routes(operations, errors),
+            *reference_routes(),
+            *reference_pages(lambda app: description(app)(), runtime.public_url, __version__),
+        ],
+        errors=errors,
+        version=__version__,
+    )
+    return Guard(http, errors=errors, own_hosts=_own_hosts(runtime))
+
+
+def _own_hosts(runtime: Runtime) -> list[str] | None:
+    """The names that are ours on a server that only this machine reaches; None: any name."""
+    if not is_loopback(runtime.settings.server.host):
+        return None
+    return [urlsplit(runtime.public_url).hostname or ""]
+
+
+async def _store_ready(ledger: SqliteLedger) -> bool:
+    try:
+        await ledger.peek(_NOBODY)
+    except StoreUnavailable:
+        return False
+    return True
+
+
+_NOBODY: Final = Subject(bytes(16), Policy("nobody", ()))
+
+
+async def _model_ready(runtime: Runtime, service: Service, session: aiohttp.ClientSession) -> bool:
+    """Whether somebody could answer; a local model alone is asked whether it has woken up."""
+    models = service.models()
+    if any(model.provider != "local" for model in models) or not models:
+        return bool(models)
+    assert runtime.local is not None
+    url = runtime.local.base_url.removesuffix("/v1") + "/health"
+    try:
+        async with asyncio.timeout(1), session.get(url) as response:
+            return response.status == 200
+    except (aiohttp.ClientError, OSError):
+        return False
+
+
+async def _metrics(runtime: Runtime, metrics: Metrics, clock: Clock) -> tuple[bytes, str]:
+    active = await asyncio.to_thread(count_active, runtime.ledger, clock() - HOUR_MS)
+    return metrics.exposition({tier: active.get(tier, 0) for tier in TIERS})

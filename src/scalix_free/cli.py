@@ -1,0 +1,127 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from scalix_free import __version__
+from scalix_free.banner import model_lines
+from scalix_free.parent import StartError, choose_local, run
+from scalix_free.providers.llama_model import Absent
+from scalix_free.runtime import LocalModel
+from scalix_free.settings import Loaded, SettingsError, effective, load
+
+FAILED: Final = 1
+BAD_START: Final = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code is 0, 1 where it failed, 2 where it could not begin."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        code = command(options)
+        sys.stdout.flush()
+    except (SettingsError, StartError) as error:
+        print(f"scalix-free: {error}", file=sys.stderr)
+        return BAD_START
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # whoever read the output has left
+        _write_to_nowhere()
+        return FAILED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scalix-free", description="AI without an API key.")
+    parser.add_argument("--version", action="version", version=f"scalix-free {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    serve = _command(commands, "serve", _serve, "run the service")
+    serve.add_argument("--host", help="the address to listen on (127.0.0.1)")
+    serve.add_argument("--port", type=int, help="the port to listen on (3001); 0 for a free one")
+    serve.add_argument("--workers", type=int, help="processes that serve (1)")
+    ask = _command(commands, "ask", _ask, "ask one question, without limits and without HTTP")
+    ask.add_argument("question", help="what to ask")
+    ask.add_argument("--model", help="the model to ask; otherwise the best one")
+    _command(commands, "models", _models, "show the models and their state")
+    _command(commands, "config", _config, "show the effective configuration, secrets masked")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    function: Callable[[argparse.Namespace], int],
+    about: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=about, description=about[0].upper() + about[1:] + ".")
+    parser.set_defaults(command=function)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the configuration file")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the data directory (./data)")
+    return parser
+
+
+def _load(options: argparse.Namespace, **overrides: object) -> Loaded:
+    return load(
+        config=options.config,
+        data=options.data,
+        environ=os.environ,
+        cwd=Path.cwd(),
+        **overrides,  # type: ignore[arg-type]  # host, port, workers, as argparse checked them
+    )
+
+
+def _serve(options: argparse.Namespace) -> int:
+    loaded = _load(options, host=options.host, port=options.port, workers=options.workers)
+    run(loaded, _say)
+    return 0
+
+
+def _say(words: str) -> None:
+    """Print; the service goes on where nobody reads it."""
+    try:
+        print(words, flush=True)
+    except BrokenPipeError:
+        _write_to_nowhere()
+
+
+def _write_to_nowhere() -> None:
+    """Give up stdout, whose reader has left: Python would complain when it flushes at the end."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def _ask(options: argparse.Namespace) -> int:
+    # Imported here: the parent of the service shares this file, and has to stay small.
+    from scalix_free.ask import ask  # noqa: PLC0415
+
+    loaded = _load(options)
+    return asyncio.run(ask(loaded.settings, options.question, options.model))
+
+
+def _models(options: argparse.Namespace) -> int:
+    settings = _load(options).settings
+    local = choose_local(settings)
+    for line in model_lines(settings, local if isinstance(local, LocalModel) else None):
+        print(line)
+    if isinstance(local, Absent):
+        print(f"no local model: {local.reason}")
+    return 0
+
+
+def _config(options: argparse.Namespace) -> int:
+    loaded = _load(options)
+    print(f"# from {loaded.source}")
+    print(effective(loaded.settings), end="")
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return 0

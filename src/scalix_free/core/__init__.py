@@ -1,0 +1,1 @@
+"""Words and arithmetic. Standard library only."""

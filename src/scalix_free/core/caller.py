@@ -1,0 +1,42 @@
+"""Who is calling, and what their tier gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from scalix_free.core.ledger import Policy, Subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """What one kind of caller gets. Tokens are counts; ``policy`` holds the windows."""
+
+    name: str
+    policy: Policy
+    max_output_tokens: int
+    default_output_tokens: int
+    context_tokens: int
+
+
+class Visitor(NamedTuple):
+    """What a request shows of its sender, before anybody believes it.
+
+    ``address`` is the honest address (see ``identity.address``); ``credential`` the text of the
+    authorization header.
+    """
+
+    address: str
+    credential: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Somebody known well enough to be counted.
+
+    ``subjects`` are all whose limits a request counts against: first the caller's own, then the
+    address, then the network.
+    """
+
+    tier: Tier
+    subjects: tuple[Subject, ...]

@@ -1,0 +1,703 @@
+"""The one arithmetic of people's limits.
+
+A *book* is what is remembered of one subject (an identity, an address, a network): one row for
+each recent request, in the order of admission. From the rows follow all windows, the open calls
+and the exact moment at which each limit gives something back. Nothing here reads a clock or does
+I/O: a store loads books, runs these functions and keeps what they changed.
+
+Rules of the windows
+    A request admitted at ``t`` counts against a window of ``w`` ms while ``now - w < t``; it leaves
+    at exactly ``t + w``. Windows roll, so a reset is the moment the oldest counted row leaves.
+    A window too large to be kept row by row (see ``Policy``) is kept as 60 sub-buckets of which
+    the oldest counts whole: it never admits too much and gives back at most 1/60 of itself late.
+
+Rules of a row
+    It is *open* from admission until it is settled or its lease passes. An open row counts as one
+    call in flight and is charged what was reserved for it. When the lease of a row passes, its
+    caller is taken for dead: the call no longer counts as in flight and the charge falls to what
+    was known to be spent; a late settlement still corrects that.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+from operator import ge
+from typing import Final, NamedTuple
+
+LEASE_MS: Final = 45_000
+BEAT_MS: Final = 15_000
+SUB_BUCKETS: Final = 60
+MOST_ROWS: Final = 1_000
+"""A window whose limit is larger than this is kept in sub-buckets."""
+CONCURRENCY_RETRY_MS: Final = 2_000
+"""When a call in flight ends cannot be known, so the advice is fixed."""
+LEAST_OUTPUT_TOKENS: Final = 64
+"""With less than this left for the answer, asking a model would be a wasted call."""
+LATE_SETTLEMENT_MS: Final = 600_000
+"""How long the row of a caller taken for dead is kept, at least, for a late settlement."""
+
+
+BOUNDLESS: Final = 2**62
+
+
+class Unit(enum.IntEnum):
+    """What a limit counts."""
+
+    REQUESTS = 1
+    TOKENS = 2
+    CALLS = 3  # in flight
+
+
+class Kept(enum.Enum):
+    """From what the use of a limit is counted."""
+
+    REQUESTS = enum.auto()  # rows
+    TOKENS = enum.auto()  # the charges of rows
+    OPEN = enum.auto()  # open rows
+    TALLY = enum.auto()  # sub-buckets
+    NOTHING = enum.auto()  # lifted
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Of what, how much, over which window.
+
+    ``most`` is None where the limit is lifted. ``window_ms`` is 0 for calls in flight.
+    """
+
+    name: str
+    unit: Unit
+    most: int | None
+    window_ms: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Policy:
+    """The limits of one kind of subject, and what follows from them for its book.
+
+    ``leased`` subjects have requests that stay open until they are settled; the others only count
+    arrivals. The names of the limits differ, and at most one counts tokens. ``kind`` says of whom:
+    a tier's name, ``address`` or ``network``.
+    """
+
+    kind: str
+    limits: tuple[Limit, ...]
+    leased: bool = True
+
+    @cached_property
+    def most(self) -> tuple[int, ...]:
+        """The limits as numbers, ``BOUNDLESS`` where one is lifted."""
+        return tuple(BOUNDLESS if limit.most is None else limit.most for limit in self.limits)
+
+    @cached_property
+    def tokens(self) -> int | None:
+        """Which of the limits is the one of tokens; None where tokens are not limited."""
+        found = [i for i, limit in enumerate(self.limits) if limit.unit is Unit.TOKENS]
+        return found[0] if found and self.limits[found[0]].most is not None else None
+
+    @cached_property
+    def kept(self) -> tuple[tuple[Kept, int, str], ...]:
+        """For each limit: from what its use is counted, its window in ms and its name."""
+        return tuple((self._kept(limit), limit.window_ms, limit.name) for limit in self.limits)
+
+    def _kept(self, limit: Limit) -> Kept:
+        if limit.most is None:
+            return Kept.NOTHING
+        if limit.unit is Unit.CALLS:
+            return Kept.OPEN
+        if not self.is_exact(limit):
+            return Kept.TALLY
+        return Kept.TOKENS if limit.unit is Unit.TOKENS else Kept.REQUESTS
+
+    @cached_property
+    def exact_horizon_ms(self) -> int:
+        """How long a settled row is needed; 0 when no window is kept row by row."""
+        return max((limit.window_ms for limit in self.limits if self.is_exact(limit)), default=0)
+
+    @cached_property
+    def coarse(self) -> tuple[Limit, ...]:
+        """The windows kept in sub-buckets."""
+        return tuple(
+            limit
+            for limit in self.limits
+            if limit.most is not None and limit.window_ms and not self.is_exact(limit)
+        )
+
+    def is_exact(self, limit: Limit) -> bool:
+        """Whether the window is counted row by row.
+
+        Rows are bounded by a request window of at most 1,000; a token window is counted exactly
+        where such a request window, at least as long, bounds its rows.
+        """
+        if limit.most is None or limit.unit is Unit.CALLS:
+            return False
+        if limit.most <= MOST_ROWS:
+            return True
+        return limit.unit is Unit.TOKENS and limit.window_ms <= self._bounded_ms
+
+    @cached_property
+    def _bounded_ms(self) -> int:
+        return max(
+            (
+                limit.window_ms
+                for limit in self.limits
+                if limit.unit is Unit.REQUESTS
+                and limit.most is not None
+                and limit.most <= MOST_ROWS
+            ),
+            default=0,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One request. ``lease_ms`` is 0 once it is closed; ``spent`` and ``charge`` are tokens."""
+
+    rid: bytes
+    at_ms: int
+    lease_ms: int
+    charge: int
+    spent: int
+    counts: bool = True  # as a request; False when the request was given back
+    settled: bool = False
+
+
+@dataclass(slots=True)
+class Tally:
+    """A window kept in sub-buckets: index of the sub-bucket → amount, in order of time."""
+
+    unit: Unit
+    window_ms: int
+    counts: dict[int, int] = field(default_factory=dict)
+    total: int = 0
+
+    def add(self, at_ms: int, amount: int) -> None:
+        """Count an amount, which may be a correction, where its request was admitted."""
+        index = at_ms * SUB_BUCKETS // self.window_ms
+        before = self.counts.get(index)
+        if before is None:
+            if amount <= 0:
+                return
+            late = bool(self.counts) and index < next(reversed(self.counts))
+            self.counts[index] = amount
+            if late:
+                self.counts = dict(sorted(self.counts.items()))
+        else:
+            amount = max(amount, -before)
+            self.counts[index] = before + amount
+        self.total += amount
+
+    def used(self, now_ms: int) -> int:
+        """What counts now; the sub-buckets that have left the window are dropped."""
+        counts = self.counts
+        while counts and self._leaves_ms(oldest := next(iter(counts))) <= now_ms:
+            self.total -= counts.pop(oldest)
+        return self.total
+
+    def releases(self, now_ms: int) -> Iterator[tuple[int, int]]:
+        """``(when, how much)`` is given back, in order of time."""
+        for index, amount in self.counts.items():
+            if amount and (leaves_ms := self._leaves_ms(index)) > now_ms:
+                yield leaves_ms, amount
+
+    def _leaves_ms(self, index: int) -> int:
+        # The first millisecond at which no moment of the sub-bucket is inside the window.
+        return -(-(index + 1) * self.window_ms // SUB_BUCKETS) - 1 + self.window_ms
+
+
+class Level(NamedTuple):
+    """How far one limit is used. ``resets_at_ms`` is when it next gives something back."""
+
+    limit: Limit
+    used: int
+    resets_at_ms: int | None
+
+    @property
+    def remaining(self) -> int | None:
+        """What is left; None where the limit is lifted."""
+        most = self.limit.most
+        if most is None:
+            return None
+        return most - self.used if self.used < most else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose limits: the key of a book, and what holds for it."""
+
+    key: bytes
+    policy: Policy
+
+
+class Ask(NamedTuple):
+    """What one request wants of all its subjects; the first one is the caller's own.
+
+    ``prompt_tokens`` is an estimate, ``output_tokens`` the most the answer may have. ``report``
+    asks for the levels after an admission; who does not need them yet saves their cost.
+    """
+
+    rid: bytes
+    subjects: tuple[Subject, ...]
+    prompt_tokens: int
+    output_tokens: int
+    report: bool = True
+
+    @property
+    def least_tokens(self) -> int:
+        """The fewest tokens with which the request makes sense."""
+        return self.prompt_tokens + min(self.output_tokens, LEAST_OUTPUT_TOKENS)
+
+
+class Admitted(NamedTuple):
+    """Yes. ``output_tokens`` may be lower than asked.
+
+    ``levels`` are the caller's own, after; empty where the ask wants no report.
+    """
+
+    output_tokens: int
+    levels: tuple[Level, ...]
+    now_ms: int
+
+
+class Denied(NamedTuple):
+    """No, because of ``limit``: nothing was written.
+
+    ``retry_ms`` is how long to wait; None when waiting cannot help. ``lasting`` says that until
+    then no event can change the answer to the same caller.
+    """
+
+    limit: Limit
+    own: bool
+    used: int
+    retry_ms: int | None
+    levels: tuple[Level, ...]
+    now_ms: int
+    lasting: bool = False
+
+
+class Book:
+    """What is remembered of one subject. Changed only by the functions of this module."""
+
+    __slots__ = (
+        "blob",
+        "charged",
+        "index",
+        "open",
+        "policy",
+        "rows",
+        "tallies",
+        "times",
+        "uncounted",
+    )
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.rows: list[Row] = []
+        self.times: list[int] = []
+        self.index: dict[bytes, Row] = {}
+        self.open: list[Row] = []
+        self.charged = 0  # the tokens of all rows
+        self.uncounted = 0  # rows whose request was given back
+        self.tallies = {limit.name: Tally(limit.unit, limit.window_ms) for limit in policy.coarse}
+        self.blob = bytearray()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to keep."""
+        return not self.rows and not any(tally.counts for tally in self.tallies.values())
+
+    def row(self, rid: bytes) -> Row | None:
+        """The row of a request."""
+        return self.index.get(rid)
+
+
+# ── The five operations ──────────────────────────────────────────────────────────────────────
+
+
+def admit(books: Sequence[Book], ask: Ask, now_ms: int) -> Admitted | Denied:
+    """Judge all limits of a request at once; write rows only when every one has room.
+
+    ``books`` stand in the order of ``ask.subjects``. Repeating an ask that was admitted answers
+    the same and writes nothing.
+    """
+    now_ms = _no_earlier(books, now_ms)
+    own = books[0]
+    _expire(own, now_ms)
+    if (row := own.row(ask.rid)) is not None:
+        return Admitted(max(0, row.charge - ask.prompt_tokens), levels(own, now_ms), now_ms)
+    usages = [_usage(book, now_ms) for book in books]
+    least_tokens = ask.least_tokens
+    for book, usage in zip(books, usages, strict=True):
+        policy = book.policy
+        if any(map(ge, usage, policy.most)) or (
+            policy.tokens is not None
+            and usage[policy.tokens] + least_tokens > policy.most[policy.tokens]
+        ):
+            return _denied(books, usages, ask, now_ms)
+    output_tokens = ask.output_tokens
+    if own.policy.tokens is not None:
+        i = own.policy.tokens
+        output_tokens = min(output_tokens, own.policy.most[i] - usages[0][i] - ask.prompt_tokens)
+    for book in books:
+        _write(book, ask, output_tokens, now_ms)
+    return Admitted(output_tokens, levels(own, now_ms) if ask.report else (), now_ms)
+
+
+def settle(
+    books: Sequence[Book], rid: bytes, tokens: int, now_ms: int, *, counts: bool = True
+) -> bool:
+    """Close a request at what it really took; ``counts=False`` gives the request back.
+
+    The first book is the caller's own; the others are needed only to give a request back. False
+    when there was nothing to change, so that repeats are harmless.
+    """
+    own, *others = books
+    now_ms = _no_earlier(books, now_ms)
+    _expire(own, now_ms)
+    row = own.row(rid)
+    if row is None or row.settled:
+        return False
+    _charge(own, row, tokens)
+    if not counts:
+        row.counts = False
+        own.uncounted += 1
+        _tally(own, Unit.REQUESTS, row.at_ms, -1)
+        for book in others:
+            _give_back(book, rid, row.at_ms)
+    _close(own, row)
+    _prune(own, now_ms)
+    return True
+
+
+def beat(book: Book, rid: bytes, spent: int, now_ms: int) -> bool:
+    """Renew the lease of a running request and note what it has spent so far.
+
+    A lease that has passed stays passed, since its slot may be somebody else's by now.
+    """
+    now_ms = _no_earlier((book,), now_ms)
+    _expire(book, now_ms)
+    row = book.row(rid)
+    if row is None or row.settled:
+        return False
+    row.spent = spent
+    if row.lease_ms:
+        row.lease_ms = now_ms + LEASE_MS
+    else:
+        _charge(book, row, spent)
+    _repack(book, row)
+    return True
+
+
+def refund(books: Sequence[Book], rid: bytes) -> bool:
+    """Undo an admission in all its books: the request, its tokens and its slot."""
+    own = books[0]
+    row = own.row(rid)
+    if row is None or row.settled:
+        return False
+    _charge(own, row, 0)
+    if row in own.open:
+        own.open.remove(row)
+    for book in books:
+        _give_back(book, rid, row.at_ms)
+    return True
+
+
+def levels(book: Book, now_ms: int) -> tuple[Level, ...]:
+    """How far each limit of a book is used. Writes nothing that counts."""
+    now_ms = _no_earlier((book,), now_ms)
+    _expire(book, now_ms)
+    usage = _usage(book, now_ms)
+    return tuple(
+        [
+            Level(limit, used, _resets_at(book, limit, now_ms) if used else None)
+            for limit, used in zip(book.policy.limits, usage, strict=True)
+        ]
+    )
+
+
+# ── Reading ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _usage(book: Book, now_ms: int) -> list[int]:
+    """What counts now against each limit of a book, in their order; 0 where one is lifted."""
+    usage = []
+    times = book.times
+    for kept, window_ms, name in book.policy.kept:
+        if kept is Kept.REQUESTS:
+            out = bisect_right(times, now_ms - window_ms)  # rows that have left the window
+            if book.uncounted:
+                usage.append(sum([row.counts for row in book.rows[out:]]))
+            else:
+                usage.append(len(times) - out)
+        elif kept is Kept.TOKENS:
+            out = bisect_right(times, now_ms - window_ms)
+            gone = sum([row.charge for row in book.rows[:out]]) if out else 0
+            usage.append(book.charged - gone)
+        elif kept is Kept.OPEN:
+            usage.append(len(book.open))
+        else:
+            usage.append(book.tallies[name].used(now_ms) if kept is Kept.TALLY else 0)
+    return usage
+
+
+def _releases(book: Book, limit: Limit, now_ms: int) -> Iterator[tuple[int, int]]:
+    """``(when, how much)`` the window gives back, in order of time, if nobody comes."""
+    if (tally := book.tallies.get(limit.name)) is not None:
+        yield from tally.releases(now_ms)
+        return
+    rows = book.rows[bisect_right(book.times, now_ms - limit.window_ms) :]
+    if limit.unit is Unit.REQUESTS:
+        yield from ((row.at_ms + limit.window_ms, 1) for row in rows if row.counts)
+        return
+    events = []
+    for row in rows:
+        leaves_ms, charge = row.at_ms + limit.window_ms, row.charge
+        if row.lease_ms and row.lease_ms < leaves_ms:
+            # The death of its caller would release what was reserved and not spent.
+            events.append((row.lease_ms, charge - row.spent))
+            charge = row.spent
+        events.append((leaves_ms, charge))
+    yield from sorted(events)
+
+
+def _resets_at(book: Book, limit: Limit, now_ms: int) -> int | None:
+    """When a window next gives something back, if all requests end as they should."""
+    if limit.unit is Unit.CALLS or limit.most is None:
+        return None
+    if (tally := book.tallies.get(limit.name)) is not None:
+        return next((at_ms for at_ms, _ in tally.releases(now_ms)), None)
+    rows, i = book.rows, bisect_right(book.times, now_ms - limit.window_ms)
+    while i < len(rows) and not (rows[i].counts if limit.unit is Unit.REQUESTS else rows[i].charge):
+        i += 1
+    return rows[i].at_ms + limit.window_ms if i < len(rows) else None
+
+
+def _retry_ms(book: Book, limit: Limit, over: int, ask: int, now_ms: int) -> int | None:
+    """How long until ``over`` is given back, if nobody else comes; None when ``ask`` never fits."""
+    if limit.unit is Unit.CALLS:
+        return CONCURRENCY_RETRY_MS
+    if limit.most is None or ask > limit.most:
+        return None
+    for at_ms, amount in _releases(book, limit, now_ms):
+        over -= amount
+        if over <= 0:
+            return at_ms - now_ms
+    return None
+
+
+def _denied(
+    books: Sequence[Book], usages: Sequence[Sequence[int]], ask: Ask, now_ms: int
+) -> Denied:
+    """Of the limits without room, the one that has to be waited for longest."""
+    found: list[tuple[float, int | None, Limit, int, Book]] = []
+    for book, usage in zip(books, usages, strict=True):
+        for limit, used in zip(book.policy.limits, usage, strict=True):
+            wanted = ask.least_tokens if limit.unit is Unit.TOKENS else 1
+            if limit.most is None or used + wanted <= limit.most:
+                continue
+            retry_ms = _retry_ms(book, limit, used + wanted - limit.most, wanted, now_ms)
+            wait_ms = float("inf") if retry_ms is None else retry_ms
+            found.append((wait_ms, retry_ms, limit, used, book))
+    _, retry_ms, limit, used, book = max(found, key=lambda denial: denial[0])
+    own = book is books[0]
+    return Denied(
+        limit=limit,
+        own=own,
+        used=used,
+        retry_ms=retry_ms,
+        levels=levels(books[0], now_ms),
+        now_ms=now_ms,
+        # What is not settled may yet be given back; tokens depend on the size of the request.
+        lasting=own and limit.unit is Unit.REQUESTS and all(row.settled for row in book.rows),
+    )
+
+
+# ── Writing ──────────────────────────────────────────────────────────────────────────────────
+
+
+def _no_earlier(books: Sequence[Book], now_ms: int) -> int:
+    """Time never runs backwards for a subject, whatever the machine's clock does."""
+    for book in books:
+        if book.times and book.times[-1] > now_ms:
+            now_ms = book.times[-1]
+    return now_ms
+
+
+def _write(book: Book, ask: Ask, output_tokens: int, now_ms: int) -> None:
+    _prune(book, now_ms)
+    _tally(book, Unit.REQUESTS, now_ms, 1)
+    if book.policy.leased:
+        charge = ask.prompt_tokens + output_tokens
+        _tally(book, Unit.TOKENS, now_ms, charge)
+        book.charged += charge
+        row = Row(ask.rid, now_ms, now_ms + LEASE_MS, charge, ask.prompt_tokens)
+        book.open.append(row)
+    elif book.policy.exact_horizon_ms:
+        row = Row(ask.rid, now_ms, 0, 0, 0, settled=True)
+    else:
+        return
+    book.rows.append(row)
+    book.index[row.rid] = row
+    book.times.append(now_ms)
+    book.blob += _pack(row)
+
+
+def _give_back(book: Book, rid: bytes, at_ms: int) -> None:
+    """Count a request no longer; where it has no row, what was counted at its time."""
+    row = book.row(rid)
+    if row is None:
+        _tally(book, Unit.REQUESTS, at_ms, -1)
+        return
+    if row.counts:
+        _tally(book, Unit.REQUESTS, row.at_ms, -1)
+    index = book.rows.index(row)
+    del book.index[rid], book.rows[index], book.times[index]
+    del book.blob[index * ROW.size : (index + 1) * ROW.size]
+    _sum_up(book)
+
+
+def _expire(book: Book, now_ms: int) -> None:
+    """Take callers whose lease has passed for dead."""
+    if not book.open:
+        return
+    for row in [row for row in book.open if row.lease_ms <= now_ms]:
+        book.open.remove(row)
+        row.lease_ms = 0
+        _charge(book, row, row.spent)
+        _repack(book, row)
+
+
+def _charge(book: Book, row: Row, tokens: int) -> None:
+    _tally(book, Unit.TOKENS, row.at_ms, tokens - row.charge)
+    book.charged += tokens - row.charge
+    row.charge = row.spent = tokens
+
+
+def _close(book: Book, row: Row) -> None:
+    row.settled, row.lease_ms = True, 0
+    if row in book.open:
+        book.open.remove(row)
+    _repack(book, row)
+
+
+def _tally(book: Book, unit: Unit, at_ms: int, amount: int) -> None:
+    if not book.tallies or not amount:
+        return
+    for tally in book.tallies.values():
+        if tally.unit is unit:
+            tally.add(at_ms, amount)
+
+
+def _prune(book: Book, now_ms: int) -> None:
+    """Forget what no window and no late settlement needs."""
+    horizon_ms = book.policy.exact_horizon_ms
+    late_ms = max(horizon_ms, LATE_SETTLEMENT_MS)
+    rows = book.rows
+    if rows and rows[0].at_ms <= now_ms - horizon_ms:
+        kept = [row for row in rows if not _is_over(row, now_ms, horizon_ms, late_ms)]
+        if len(kept) < len(rows):
+            book.rows, book.times = kept, [row.at_ms for row in kept]
+            book.blob = bytearray().join([_pack(row) for row in kept])
+            _sum_up(book)
+
+
+def _sum_up(book: Book) -> None:
+    """What is kept beside the rows, made anew from them."""
+    book.index = {row.rid: row for row in book.rows}
+    book.charged = sum([row.charge for row in book.rows])
+    book.uncounted = sum([not row.counts for row in book.rows])
+
+
+def _is_over(row: Row, now_ms: int, horizon_ms: int, late_ms: int) -> bool:
+    return not row.lease_ms and row.at_ms <= now_ms - (horizon_ms if row.settled else late_ms)
+
+
+# ── Packing ──────────────────────────────────────────────────────────────────────────────────
+#
+# header  version u8 · rows u32 · tallies u8
+# row     rid 16 B · admitted ms u64 · lease ms u64 · charge u32 · spent u32 · flags u8  = 41 B
+# tally   unit u8 · window ms u64 · entries u8, then entries of: index u64 · amount u64
+
+VERSION: Final = 1
+HEADER: Final = struct.Struct("<BIB")
+ROW: Final = struct.Struct("<16sQQIIB")
+TALLY: Final = struct.Struct("<BQB")
+ENTRY: Final = struct.Struct("<QQ")
+MOST_TOKENS: Final = 2**32 - 1
+_COUNTS, _SETTLED = 1, 2
+
+
+def pack(book: Book) -> bytes:
+    """A book as the bytes that a store keeps; little-endian."""
+    parts = [HEADER.pack(VERSION, len(book.rows), len(book.tallies)), bytes(book.blob)]
+    for tally in book.tallies.values():
+        parts.append(TALLY.pack(tally.unit, tally.window_ms, len(tally.counts)))
+        entries = chain.from_iterable(tally.counts.items())
+        parts.append(struct.pack(f"<{2 * len(tally.counts)}Q", *entries))
+    return b"".join(parts)
+
+
+def unpack(blob: bytes, policy: Policy) -> Book:
+    """The book kept as these bytes, read under the policy of today.
+
+    A window that changed between rows and sub-buckets since it was written starts from what the
+    other form still tells: rows are counted into a new tally; an old tally is forgotten.
+    """
+    book = Book(policy)
+    version, row_count, tally_count = HEADER.unpack_from(blob)
+    if version != VERSION:
+        raise ValueError(f"a book of version {version}, known is {VERSION}")
+    end = HEADER.size + row_count * ROW.size
+    book.blob = bytearray(blob[HEADER.size : end])
+    for rid, at_ms, lease_ms, charge, spent, flags in ROW.iter_unpack(book.blob):
+        row = Row(
+            rid, at_ms, lease_ms, charge, spent, bool(flags & _COUNTS), bool(flags & _SETTLED)
+        )
+        book.rows.append(row)
+        if lease_ms:
+            book.open.append(row)
+    book.times = [row.at_ms for row in book.rows]
+    _sum_up(book)
+    _unpack_tallies(book, blob, end, tally_count)
+    return book
+
+
+def _unpack_tallies(book: Book, blob: bytes, offset: int, count: int) -> None:
+    kept: dict[tuple[int, int], dict[int, int]] = {}
+    for _ in range(count):
+        unit, window_ms, entries = TALLY.unpack_from(blob, offset)
+        offset += TALLY.size
+        end = offset + entries * ENTRY.size
+        kept[unit, window_ms] = dict(ENTRY.iter_unpack(blob[offset:end]))
+        offset = end
+    for tally in book.tallies.values():
+        counts = kept.get((tally.unit, tally.window_ms))
+        if counts is not None:
+            tally.counts, tally.total = counts, sum(counts.values())
+            continue
+        for row in book.rows:
+            tally.add(row.at_ms, row.charge if tally.unit is Unit.TOKENS else int(row.counts))
+
+
+def _pack(row: Row) -> bytes:
+    return ROW.pack(
+        row.rid,
+        row.at_ms,
+        row.lease_ms,
+        min(row.charge, MOST_TOKENS),
+        min(row.spent, MOST_TOKENS),
+        (row.counts and _COUNTS) | (row.settled and _SETTLED),
+    )
+
+
+def _repack(book: Book, row: Row) -> None:
+    index = bisect_left(book.times, row.at_ms)
+    while book.rows[index] is not row:
+        index += 1
+    book.blob[index * ROW.size : (index + 1) * ROW.size] = _pack(row)

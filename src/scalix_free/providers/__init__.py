@@ -1,0 +1,1 @@
+"""Things that answer: each adapter here is a Backend, or runs one."""

@@ -1,0 +1,259 @@
+"""Whatever speaks the OpenAI format over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from scalix_free.core.chat import Call, Chunk, ToolCall
+from scalix_free.core.errors import Failure, Kind
+from scalix_free.core.ports import Clock
+from scalix_free.providers.failures import failure_of
+from scalix_free.wire.events import EventReader, EventTooLargeError
+from scalix_free.wire.upstream import UNNUMBERED, ErrorInStream, decode_frame, encode_call
+
+CONNECT_S: Final = 5.0
+AFTER_FINISH_S: Final = 1.0
+"""How long usage and the end marker are waited for once the answer is complete."""
+MOST_ANSWER_BYTES: Final = 8 * 1024 * 1024
+MOST_ERROR_BYTES: Final = 65_536
+LAST_BYTES_S: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where a model is asked. ``model`` is the provider's own name of it."""
+
+    base_url: str
+    model: str
+    api_key: str = ""
+
+
+def open_session() -> aiohttp.ClientSession:
+    """The connections of one worker process. Whoever opens it closes it."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
+        timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+        read_bufsize=2**18,
+    )
+
+
+class OpenAIHttp:
+    """A ``Backend`` for one model of one provider."""
+
+    def __init__(self, session: aiohttp.ClientSession, endpoint: Endpoint, clock: Clock) -> None:
+        self._session = session
+        self._model = endpoint.model
+        self._url = URL(endpoint.base_url.rstrip("/") + "/chat/completions")
+        self._clock = clock
+        self._headers = {"Content-Type": "application/json"}
+        if endpoint.api_key:
+            self._headers["Authorization"] = f"Bearer {endpoint.api_key}"
+
+    def open(self, call: Call) -> _Exchange:
+        """Ask; the context closes the connection where the answer was not read to its end."""
+        return _Exchange(self, encode_call(call, self._model))
+
+    async def _post(self, body: bytes) -> aiohttp.ClientResponse:
+        try:
+            try:
+                return await self._send(body)
+            except aiohttp.ClientError as error:
+                if not _was_stale(error):
+                    raise
+                return await self._send(body)
+        except (aiohttp.ClientError, OSError) as error:
+            raise Failure(Kind.UNREACHABLE, "The model's server cannot be reached.") from error
+
+    async def _send(self, body: bytes) -> aiohttp.ClientResponse:
+        return await self._session.post(
+            self._url, data=body, headers=self._headers, allow_redirects=False
+        )
+
+
+class _Exchange:
+    """One question and its answer, read as events or as one body."""
+
+    def __init__(self, backend: OpenAIHttp, body: bytes) -> None:
+        self._backend = backend
+        self._body = body
+        self._events = EventReader()
+        self._ready: list[Chunk] = []
+        self._read_bytes = 0
+        self._tools: dict[int, list[tuple[str | None, int]]] = {}  # index → ids, our index
+        self._tool_count = 0
+        self._finish: Chunk | None = None
+        self._ended = False
+        self.answered_by = ""
+        self.attempts = 1
+
+    async def __aenter__(self) -> _Exchange:
+        response = self._response = await self._backend._post(self._body)
+        try:
+            if response.status != 200:
+                raise await self._failure_of(response)
+            if "event-stream" not in response.headers.get("Content-Type", ""):
+                await self._read_whole()
+        except BaseException:
+            response.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._response.closed:
+            return
+        if self._ended and not self._response.content.at_eof():
+            # The end is at hand; a connection read to its end can be used again.
+            with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
+                async with asyncio.timeout(LAST_BYTES_S):
+                    while await self._response.content.readany():
+                        pass
+        if self._ended and self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+    async def read(self) -> Sequence[Chunk]:
+        """See ``core.ports.Reply``. The finish comes last, and with the usage if there is one."""
+        while not self._ready and not self._ended:
+            if self._finish is None:
+                await self._receive()
+            else:
+                await self._await_end()
+        ready, self._ready = self._ready, []
+        if self._ended and self._finish is not None:
+            ready.append(self._finish)
+            self._finish = None
+        return ready
+
+    async def _await_end(self) -> None:
+        """The answer is complete: wait a moment for usage and the end marker, forgive the rest."""
+        with contextlib.suppress(TimeoutError, Failure):
+            async with asyncio.timeout(AFTER_FINISH_S):
+                while not self._ended:
+                    await self._receive()
+        self._ended = True
+
+    async def _receive(self) -> None:
+        try:
+            data = await self._response.content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            raise Failure(Kind.BROKEN, "The model's answer was cut off.") from error
+        if not data:
+            rest = self._events.rest()
+            if rest:
+                self._take(rest)
+            self._end()
+            return
+        self._read_bytes += len(data)
+        if self._read_bytes > MOST_ANSWER_BYTES:
+            raise Failure(Kind.BROKEN, "The model's answer is endless.")
+        try:
+            events = self._events.feed(data)
+        except EventTooLargeError as error:
+            raise Failure(Kind.BROKEN, "The model's server sent an endless event.") from error
+        for event in events:
+            self._take(event)
+
+    def _take(self, event: bytes) -> None:
+        if self._ended:
+            return
+        if event == b"[DONE]":
+            self._end()
+        elif self._finish is None:
+            self._add(self._decode(event))
+        else:  # the answer is complete: only the usage is of interest, and nothing can spoil it
+            with contextlib.suppress(Failure):
+                if (usage := self._decode(event).usage) is not None:
+                    self._finish.usage = usage
+                    self._ended = True
+
+    def _decode(self, data: bytes) -> Chunk:
+        try:
+            return decode_frame(data)
+        except ErrorInStream as error:
+            code = _code_inside(error.error)
+            raise failure_of(code, {}, error.error, self._backend._clock()) from error
+
+    def _add(self, chunk: Chunk) -> None:
+        """Queue what was said; hold the finish, which has to come last."""
+        if chunk.finish is not None:
+            # Gemini ends tool calls with "stop"; clients that go by it would never run the tool.
+            calls_tools = chunk.finish == "stop" and (self._tools or chunk.tools)
+            finish = "tool_calls" if calls_tools else chunk.finish
+            self._finish = Chunk(finish=finish, usage=chunk.usage)
+            chunk.finish = chunk.usage = None
+        for tool in chunk.tools:
+            self._number(tool)
+        if chunk.text or chunk.usage is not None or chunk.reasoning or chunk.has_content:
+            self._ready.append(chunk)
+
+    def _number(self, tool: ToolCall) -> None:
+        """Tell tool calls apart: some providers leave the index out, or give each call the same.
+
+        A piece with an id that its index does not have yet begins a call of its own; a piece
+        without one goes on with the last call of its index.
+        """
+        calls = self._tools.setdefault(tool.index, [])
+        begins = tool.id is not None and tool.id not in [known for known, _ in calls]
+        if not calls or begins or (tool.index == UNNUMBERED and tool.name is not None):
+            calls.append((tool.id, self._tool_count))
+            self._tool_count += 1
+        tool.index = calls[-1][1]
+
+    def _end(self) -> None:
+        if self._finish is None:
+            raise Failure(Kind.BROKEN, "The model's answer stopped before its end.")
+        self._ended = True
+
+    async def _read_whole(self) -> None:
+        """An answer in one piece: asked for, or from a provider that does not stream."""
+        self._add(self._decode(await self._read_body(MOST_ANSWER_BYTES)))
+        if self._finish is None:
+            raise Failure(Kind.BROKEN, "The model's server sent no answer.")
+        self._ended = True
+
+    async def _failure_of(self, response: aiohttp.ClientResponse) -> Failure:
+        body = await self._read_body(MOST_ERROR_BYTES)
+        return failure_of(response.status, response.headers, body, self._backend._clock())
+
+    async def _read_body(self, most: int) -> bytes:
+        try:
+            body = b""
+            while len(body) < most and (more := await self._response.content.readany()):
+                body += more
+        except (aiohttp.ClientError, OSError) as error:
+            raise Failure(Kind.BROKEN, "The model's answer was cut off.") from error
+        return body
+
+
+def _was_stale(error: aiohttp.ClientError) -> bool:
+    """Whether the server closed a kept connection just as it was used again, and saw nothing.
+
+    Such a request could not be written, or was met by the end of the connection; one that was
+    reset may have been seen, and is not sent twice.
+    """
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return False
+    unwritten = isinstance(error, aiohttp.ClientOSError) and error.errno is None
+    return unwritten or isinstance(error, aiohttp.ServerDisconnectedError)
+
+
+def _code_inside(body: bytes) -> int:
+    """The HTTP status that an error object names as its code; 502 where it names none."""
+    digits = body.partition(b'"code"')[2].lstrip(b': "')[:3]
+    return int(digits) if digits.isdigit() and 400 <= int(digits) < 600 else 502

@@ -1,0 +1,391 @@
+"""One function for each thing a person can do; the only place where the rooms meet."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Final, TypeAlias
+
+from scalix_free.admission.grant import Grant
+from scalix_free.admission.refusals import refusal as refusal_of
+from scalix_free.core.caller import Caller, Visitor
+from scalix_free.core.chat import Call, Chunk, Usage
+from scalix_free.core.errors import Code, Failure, Kind, Refusal, StoreUnavailable
+from scalix_free.core.ledger import Admitted, Ask, Level
+from scalix_free.core.outcome import NOBODY, Outcome, Result
+from scalix_free.core.ports import Clock, Ledger, Listener, Reply
+from scalix_free.core.standing import Standing
+from scalix_free.routing.attempts import Attempting, Attempts, Exhausted, Patience
+from scalix_free.routing.catalogue import Catalogue, Model
+from scalix_free.routing.plan import plan, too_long
+from scalix_free.wire.answer import Collected
+
+log = logging.getLogger(__name__)
+
+Identify: TypeAlias = Callable[[Visitor], Caller | Refusal]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The end of a request that was not served. ``standing`` is None for a stranger."""
+
+    refusal: Refusal
+    standing: Standing | None
+    session_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """What the service can do. Built once, in ``app.py``.
+
+    ``counts_whole_prompt`` is the accounting: all tokens, or only those of the newest message.
+    """
+
+    identify: Identify
+    ledger: Ledger
+    catalogue: Catalogue
+    patience: Patience
+    listeners: Sequence[Listener]
+    clock: Clock
+    counts_whole_prompt: bool = True
+
+    def answer(self, visitor: Visitor, call: Call | Refusal, rid: bytes) -> Answering:
+        """Ask a model on somebody's behalf.
+
+        A context: entering gives an ``Answer`` whose first content is in hand, or a ``Refused``;
+        leaving gives back whatever was taken, however the request ended.
+        """
+        return Answering(self, visitor, call, rid)
+
+    async def limits(self, visitor: Visitor) -> Standing | Refused:
+        """How far somebody's limits are used. Reads, never counts."""
+        caller = self.identify(visitor)
+        if isinstance(caller, Refusal):
+            return Refused(caller, None)
+        try:
+            return await self.standing(caller)
+        except StoreUnavailable:
+            return Refused(STORE_UNAVAILABLE, None)
+
+    async def standing(self, caller: Caller) -> Standing:
+        """What is left for a caller. Raises ``StoreUnavailable``."""
+        levels = await self.ledger.peek(caller.subjects[0])
+        return Standing(caller.tier, levels, self.clock())
+
+    def models(self) -> Sequence[Model]:
+        """The models that a caller may name."""
+        return tuple(self.catalogue)
+
+    def tell(self, outcome: Outcome) -> None:
+        """Let every listener know how a request ended."""
+        for listener in self.listeners:
+            try:
+                listener.hear(outcome)
+            except Exception:
+                log.exception("a listener failed")
+
+
+class Answer:
+    """A served request: chunks as they come, and at the end what is left for the caller."""
+
+    def __init__(self, call: Call, reply: Reply, standing: Standing, answering: Answering) -> None:
+        self.call = call
+        self.collected = Collected()
+        self.standing = standing
+        self._reply = reply
+        self._answering = answering
+
+    @property
+    def answered_by(self) -> str:
+        """The model that answers."""
+        return self._reply.answered_by
+
+    @property
+    def attempts(self) -> int:
+        """How many upstream calls it took."""
+        return self._reply.attempts
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of the exchange: the provider's count, or our own where it gave none."""
+        return self.collected.usage or Usage(self.call.prompt_tokens, self.collected.output_tokens)
+
+    async def read(self) -> Sequence[Chunk]:
+        """The next chunks; none at the end, when the request is settled.
+
+        Raises ``Failure`` when the answer broke in the middle.
+        """
+        chunks = await self._reply.read()
+        self.collected.add(chunks)
+        if not chunks or chunks[-1].finish is not None:
+            self.standing = await self._answering.finish()
+        return chunks
+
+
+class Answering:
+    """The context of one request, from the visitor to the settled charge.
+
+    ``standing`` is known from admission on, while a model is still being waited for. Whoever sends
+    the answer sets ``abandoned`` when the caller has left.
+    """
+
+    def __init__(
+        self, service: Service, visitor: Visitor, call: Call | Refusal, rid: bytes
+    ) -> None:
+        self._service = service
+        self._visitor = visitor
+        self._call = call
+        self._rid = rid
+        self.standing: Standing | None = None
+        self.abandoned = False
+        self._caller: Caller | None = None
+        self._grant: Grant | None = None
+        self._attempting: Attempting | None = None
+        self._answer: Answer | None = None
+        self._refused: Refusal | None = None
+        self._finished = False
+        self._began = time.perf_counter()
+        self._first_token_ms: float | None = None
+
+    async def __aenter__(self) -> Answer | Refused:
+        try:
+            return await self._enter()
+        except BaseException as error:  # left, or shut down: what was taken goes back all the same
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
+
+    async def _enter(self) -> Answer | Refused:
+        identified = self._service.identify(self._visitor)
+        if isinstance(identified, Refusal):
+            self._refused = identified
+            return Refused(identified, None)
+        self._caller = identified
+        try:
+            begun = await self._begin(identified)
+        except StoreUnavailable:
+            self._grant = None  # nothing was written
+            begun = STORE_UNAVAILABLE
+        if isinstance(begun, Answer):
+            self._answer = begun
+            self._first_token_ms = (time.perf_counter() - self._began) * 1000
+            return begun
+        self._refused = begun
+        return await self._refuse(identified, begun)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self._attempting is not None:
+                await self._attempting.__aexit__(kind, error, trace)
+        finally:
+            try:
+                await self._give_back()
+            finally:
+                self._tell(error)
+
+    async def finish(self) -> Standing:
+        """Charge a whole answer at its real price; afterwards the limits say what is left."""
+        assert self._caller is not None
+        assert self._answer is not None
+        if self._finished or self._grant is None:
+            return self._answer.standing
+        self._finished = True
+        grant, self._grant = self._grant, None
+        try:
+            levels = await grant.settle(self._price(self._answer.usage))
+        except StoreUnavailable:  # what was reserved stays charged: the safe side
+            return self._answer.standing
+        return Standing(self._caller.tier, levels, self._service.clock())
+
+    # ── Beginning ───────────────────────────────────────────────────────────────────────────
+
+    async def _begin(self, caller: Caller) -> Answer | Refusal:
+        call = self._call
+        if isinstance(call, Refusal):
+            return call
+        tier = caller.tier
+        if call.prompt_tokens > tier.context_tokens:
+            return too_long(call.prompt_tokens, tier.context_tokens)
+        candidates = plan(self._service.catalogue, call)
+        if isinstance(candidates, Refusal):
+            return candidates
+        self._grant = Grant(self._service.ledger, caller, self._rid, spent=self._spent)
+        verdict = await self._grant.take(
+            Ask(
+                rid=self._rid,
+                subjects=caller.subjects,
+                prompt_tokens=self._prompt_price(call.prompt_tokens),
+                output_tokens=min(
+                    call.output_tokens or tier.default_output_tokens, tier.max_output_tokens
+                ),
+                report=call.stream,
+            )
+        )
+        if not isinstance(verdict, Admitted):
+            self._grant = None
+            self.standing = Standing(tier, verdict.levels, verdict.now_ms)
+            return refusal_of(verdict)
+        self.standing = Standing(tier, verdict.levels, verdict.now_ms)
+        return await self._ask(call.capped(verdict.output_tokens), candidates, self.standing)
+
+    async def _ask(
+        self, call: Call, candidates: Sequence[Model], standing: Standing
+    ) -> Answer | Refusal:
+        self._attempting = Attempts(candidates, self._service.patience).open(call)
+        try:
+            reply = await self._attempting.__aenter__()
+        except Exhausted as exhausted:
+            attempts, self._attempting = self._attempting.attempts, None
+            return _refusal_of_failures(exhausted, call, attempts)
+        return Answer(call, reply, standing, self)
+
+    async def _refuse(self, caller: Caller, refusal: Refusal) -> Refused:
+        """Give back what was taken, so that the refusal can say what is really left."""
+        session_id = self._call.session_id if isinstance(self._call, Call) else None
+        if self.standing is not None and self._grant is None:
+            return Refused(refusal, self.standing, session_id)
+        levels: Sequence[Level] = ()
+        try:
+            if self._grant is not None:
+                grant, self._grant = self._grant, None
+                levels = await grant.refund()
+            else:
+                levels = await self._service.ledger.peek(caller.subjects[0])
+        except StoreUnavailable:
+            levels = ()
+        standing = Standing(caller.tier, levels, self._service.clock())
+        return Refused(refusal, standing, session_id)
+
+    # ── Ending ──────────────────────────────────────────────────────────────────────────────
+
+    async def _give_back(self) -> None:
+        """End a grant that did not end with a whole answer.
+
+        A caller who left pays for the request and what was relayed, and nothing if no model had
+        been asked. What failed for another reason gives the request back and keeps what was
+        relayed, if anything was.
+        """
+        grant, self._grant = self._grant, None
+        if grant is None or self._caller is None:
+            return
+        try:
+            if self._attempting is None or (self._answer is None and not self.abandoned):
+                levels = await grant.refund()
+            else:
+                levels = await grant.settle(self._spent(), counts=self.abandoned)
+        except StoreUnavailable:
+            return  # the lease passes by itself
+        self.standing = Standing(self._caller.tier, levels, self._service.clock())
+
+    def _tell(self, error: BaseException | None) -> None:
+        answer = self._answer
+        code = None if self._refused is None else self._refused.code
+        if isinstance(error, Failure):
+            code = BROKEN_CODES.get(error.kind, Code.UPSTREAM_ERROR)
+        elif code is None and self._result(error) is Result.FAILED:
+            code = (
+                Code.DRAINING if isinstance(error, asyncio.CancelledError) else Code.INTERNAL_ERROR
+            )
+        self._service.tell(
+            Outcome(
+                request_id=f"req_{self._rid.hex()}",
+                result=self._result(error),
+                tier=self._caller.tier.name if self._caller else NOBODY,
+                model=answer.answered_by if answer else None,
+                code=code,
+                attempts=self._attempts(),
+                usage=answer.usage if answer else None,
+                first_token_ms=self._first_token_ms,
+                total_ms=(time.perf_counter() - self._began) * 1000,
+            )
+        )
+
+    def _attempts(self) -> int:
+        if self._answer is not None:
+            return self._answer.attempts
+        return self._refused.attempts if self._refused is not None else 0
+
+    def _result(self, error: BaseException | None) -> Result:
+        if self._refused is not None:
+            return Result.FAILED if self._refused.code in FAILURES else Result.REFUSED
+        if self._finished:
+            return Result.ANSWERED
+        broke = isinstance(error, Failure)
+        return Result.ABANDONED if self.abandoned and not broke else Result.FAILED
+
+    # ── Prices ──────────────────────────────────────────────────────────────────────────────
+
+    def _prompt_price(self, prompt_tokens: int) -> int:
+        assert isinstance(self._call, Call)
+        if self._service.counts_whole_prompt:
+            return prompt_tokens
+        return min(prompt_tokens, self._call.newest_tokens)
+
+    def _price(self, usage: Usage) -> int:
+        return self._prompt_price(usage.prompt_tokens) + usage.completion_tokens
+
+    def _spent(self) -> int:
+        """Tokens so far, by our own count: the prompt, and what was relayed."""
+        assert isinstance(self._call, Call)
+        relayed = 0 if self._answer is None else self._answer.collected.output_tokens
+        return self._prompt_price(self._call.prompt_tokens) + relayed
+
+
+FAILURES: Final = frozenset(
+    {
+        Code.UPSTREAM_ERROR,
+        Code.UPSTREAM_TIMEOUT,
+        Code.NO_FREE_MODEL,
+        Code.STORE_UNAVAILABLE,
+        Code.DRAINING,
+    }
+)
+"""Refusals for which the caller can do nothing."""
+
+BROKEN_CODES: Final = {Kind.TIMEOUT: Code.UPSTREAM_TIMEOUT}
+
+STORE_UNAVAILABLE: Final = Refusal(
+    code=Code.STORE_UNAVAILABLE,
+    message="Failed to generate response. The quota store does not answer; try again in a moment.",
+    retry_ms=2_000,
+)
+
+UPSTREAM_RETRY_MS: Final = 2_000
+
+
+def _refusal_of_failures(exhausted: Exhausted, call: Call, attempts: int) -> Refusal:
+    """What a caller is told when no candidate began to answer."""
+    kinds = {failure.kind for failure in exhausted.failures}
+    last = exhausted.failures[-1]
+    if last.kind is Kind.FILTERED:
+        return Refusal(
+            code=Code.CONTENT_BLOCKED, message=last.message, param="messages", attempts=attempts
+        )
+    if last.kind is Kind.BAD_REQUEST:
+        return Refusal(code=Code.INVALID_REQUEST, message=last.message, attempts=attempts)
+    if kinds == {Kind.TOO_LONG}:
+        return replace(too_long(call.prompt_tokens, None), attempts=attempts)
+    waits = [f.retry_after_ms for f in exhausted.failures if f.retry_after_ms is not None]
+    if kinds == {Kind.RATE_LIMITED} or len(waits) == len(exhausted.failures):
+        return Refusal(
+            code=Code.NO_FREE_MODEL,
+            message="No free models currently available. Please try again later. "
+            "All of them are busy, or have spent their budget for now.",
+            retry_ms=min(waits, default=UPSTREAM_RETRY_MS),
+            attempts=attempts,
+        )
+    timed_out = kinds == {Kind.TIMEOUT}
+    return Refusal(
+        code=Code.UPSTREAM_TIMEOUT if timed_out else Code.UPSTREAM_ERROR,
+        message=f"All free models currently unavailable. {last.message} Nothing was charged.",
+        retry_ms=UPSTREAM_RETRY_MS if exhausted.untried else None,
+        attempts=attempts,
+    )

@@ -1,0 +1,67 @@
+"""The settings: one frozen tree, read once from a file, the environment and the command line.
+
+`load` reads, `Settings` is what it gives, `effective` writes it down again without the secrets.
+Only `app` and `cli` import this package; the rooms are handed plain values.
+"""
+
+from scalix_free.settings.errors import SettingsError
+from scalix_free.settings.loading import Loaded, load
+from scalix_free.settings.secret import Secret, SecretUrl
+from scalix_free.settings.toml_text import effective
+from scalix_free.settings.tree import (
+    Abuse,
+    Accounting,
+    Addresses,
+    Cache,
+    Caches,
+    Content,
+    FreeTier,
+    Identity,
+    Keyword,
+    Local,
+    Mail,
+    Model,
+    Networks,
+    Payments,
+    Policy,
+    ProTier,
+    Provider,
+    ProviderLimits,
+    Routing,
+    Server,
+    Settings,
+    Store,
+    Tiers,
+)
+
+__all__ = [
+    "Abuse",
+    "Accounting",
+    "Addresses",
+    "Cache",
+    "Caches",
+    "Content",
+    "FreeTier",
+    "Identity",
+    "Keyword",
+    "Loaded",
+    "Local",
+    "Mail",
+    "Model",
+    "Networks",
+    "Payments",
+    "Policy",
+    "ProTier",
+    "Provider",
+    "ProviderLimits",
+    "Routing",
+    "Secret",
+    "SecretUrl",
+    "Server",
+    "Settings",
+    "SettingsError",
+    "Store",
+    "Tiers",
+    "effective",
+    "load",
+]

@@ -1,0 +1,81 @@
+"""What no single value shows: how the keys of a configuration have to fit together."""
+
+from collections.abc import Iterator, Mapping
+
+from scalix_free.settings.errors import Key
+from scalix_free.settings.tree import FreeTier, Model, Provider, Settings
+
+Complaint = tuple[Key, str]
+
+OURS = "scalix-free"  # the model that is not one: the router itself
+
+
+def complaints(settings: Settings) -> Iterator[Complaint]:
+    """Yield what does not fit, as a key and what is wrong with it."""
+    yield from _tier(settings.tiers.anonymous, ("tiers", "anonymous"))
+    yield from _tier(settings.tiers.registered, ("tiers", "registered"))
+    yield from _names(settings.providers)
+    for at, provider in enumerate(settings.providers):
+        yield from _provider(provider, ("providers", at))
+    yield from _models(settings.providers)
+
+
+def _tier(tier: FreeTier, key: Key) -> Iterator[Complaint]:
+    ceiling = tier.max_output_tokens
+    if ceiling is not None and tier.default_output_tokens > ceiling:
+        what = f"is more than max_output_tokens, which is {ceiling}"
+        yield (*key, "default_output_tokens"), what
+
+
+def _names(providers: tuple[Provider, ...]) -> Iterator[Complaint]:
+    seen: dict[str, int] = {}
+    for at, provider in enumerate(providers):
+        first = seen.setdefault(provider.name, at)
+        if first != at:
+            what = f'"{provider.name}" is the name of providers[{first}] already'
+            yield ("providers", at, "name"), what
+
+
+def _provider(provider: Provider, key: Key) -> Iterator[Complaint]:
+    is_pool = provider.kind == "litellm-proxy"
+    if provider.base_urls and not is_pool:
+        yield (*key, "base_urls"), 'is for kind = "litellm-proxy"; write base_url'
+    if provider.base_url is not None and is_pool:
+        yield (*key, "base_url"), 'kind = "litellm-proxy" takes base_urls, a list'
+    if not provider.enabled:
+        return  # a row that only switches one of the catalogue off
+    if is_pool and not provider.base_urls:
+        yield (*key, "base_urls"), 'is missing: kind = "litellm-proxy" needs at least one'
+    if provider.kind == "openai" and provider.base_url is None:
+        yield (*key, "base_url"), 'is missing: kind = "openai" needs one'
+    if provider.kind == "openai" and not provider.models:
+        yield (
+            (*key, "models"),
+            'is missing: kind = "openai" needs at least one [[providers.models]]',
+        )
+
+
+def _models(providers: tuple[Provider, ...]) -> Iterator[Complaint]:
+    models: dict[Key, Model] = {
+        ("providers", at, "models", position): model
+        for at, provider in enumerate(providers)
+        for position, model in enumerate(provider.models)
+    }
+    seen: dict[str, Key] = {}
+    for key, model in models.items():
+        if seen.setdefault(model.id, key) != key:
+            yield (*key, "id"), f'"{model.id}" is the id of another model already'
+    for key, model in models.items():
+        yield from _model(model, key, seen)
+
+
+def _model(model: Model, key: Key, known: Mapping[str, Key]) -> Iterator[Complaint]:
+    if model.id == OURS:
+        yield (*key, "id"), f'"{OURS}" is the name of the service itself'
+    for at, fallback in enumerate(model.fallbacks):
+        if fallback == model.id:
+            yield (*key, "fallbacks", at), "a model cannot be its own fallback"
+        elif fallback not in known:
+            yield (*key, "fallbacks", at), f'no model has the id "{fallback}"'
+    if model.reasoning_allowance_tokens is not None and not model.reasoning:
+        yield (*key, "reasoning_allowance_tokens"), "is for a model with reasoning = true"

@@ -1,0 +1,83 @@
+"""What the contract describes and this version does not do yet.
+
+A key of such a feature may be written, as long as it keeps its default. This module shrinks with
+every feature that arrives, and goes when the last one has.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+
+from scalix_free.settings.errors import Key, pattern
+from scalix_free.settings.reading import Written
+
+# A final `*` stands for every key of the table.
+LACKING: dict[str, str] = {
+    "store.ledger": "limits are kept in SQLite",
+    "store.database": "there is one database, SQLite",
+    "store.on_ledger_outage": "the ledger is a local file",
+    "tiers.registered.*": "there are no accounts",
+    "tiers.pro.*": "there are no accounts",
+    "addresses.users_per_hour": "identities are not minted",
+    "addresses.identities_per_day": "identities are not minted",
+    "networks.identities_per_day": "identities are not minted",
+    "content.*": "content is not looked at",
+    "caches.model_health.*": "there is no such cache",
+    "caches.user_preferences.*": "there is no such cache",
+    "providers[].kind": "providers speak the OpenAI format",
+    "providers[].base_urls": "there are no pools of proxies",
+    "providers[].limits.*": "providers' budgets are not kept",
+    "providers[].reset": "providers' budgets are not kept",
+    "providers[].models[].limits.*": "providers' budgets are not kept",
+    "identity.*": "identities are not minted",
+    "routing.queue_wait_s": "there is no queue",
+    "mail.*": "no mail is sent",
+    "abuse.*": "abuse is not scored",
+    "payments.*": "nothing is sold",
+    "policy.*": "there is no catalogue to filter",
+}
+
+_LITELLM = "LiteLLM's proxy as a pool is not in this version"
+_PAYMENTS = "payments are not in this version"
+_CATALOGUE = "the provider catalogue is not in this version: add a [[providers]] table"
+
+# Variables that would switch such a feature on by being there.
+VARIABLES: dict[str, str] = {
+    "REDIS_URL": "a ledger in Redis is not in this version: limits are kept in SQLite",
+    "DATABASE_URL": "a database server is not in this version: SQLite is used",
+    "LITELLM_PROXY_URL": f'{_LITELLM}: add a [[providers]] table of kind = "openai"',
+    "LITELLM_MASTER_KEY": f'{_LITELLM}: add a [[providers]] table of kind = "openai"',
+    "STRIPE_API_KEY": _PAYMENTS,
+    "STRIPE_WEBHOOK_SECRET": _PAYMENTS,
+    "GEMINI_API_KEY": _CATALOGUE,
+    "GOOGLE_API_KEY": _CATALOGUE,
+    "OPENROUTER_API_KEY": _CATALOGUE,
+    "GROQ_API_KEY": _CATALOGUE,
+    "MISTRAL_API_KEY": _CATALOGUE,
+    "CLOUDFLARE_API_KEY": _CATALOGUE,
+    "ZAI_API_KEY": _CATALOGUE,
+    "NVIDIA_NIM_API_KEY": _CATALOGUE,
+    "COHERE_API_KEY": _CATALOGUE,
+    "SAMBANOVA_API_KEY": _CATALOGUE,
+    "HF_TOKEN": _CATALOGUE,
+    "CEREBRAS_API_KEY": _CATALOGUE,
+    "DEEPSEEK_API_KEY": _CATALOGUE,
+    "TOGETHER_API_KEY": _CATALOGUE,
+    "TOGETHERAI_API_KEY": _CATALOGUE,
+    "OLLAMA_API_KEY": _CATALOGUE,
+    "CODESTRAL_API_KEY": _CATALOGUE,
+}
+
+
+def lacking(written: Mapping[Key, Written]) -> Iterator[tuple[Key, str]]:
+    """Yield the keys that ask for something this version does not have, and what to say."""
+    for key, said in written.items():
+        path = pattern(key)
+        why = LACKING.get(path) or LACKING.get(f"{path.rpartition('.')[0]}.*")
+        if why is not None and said.value != said.default:
+            yield key, f"not in this version ({why})"
+
+
+def warnings(environ: Mapping[str, str], used: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each variable that has no effect; one that a key names has."""
+    for variable, why in VARIABLES.items():
+        if environ.get(variable) and variable not in used:
+            yield f"{variable} is set, but {why}"

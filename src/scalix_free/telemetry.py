@@ -1,0 +1,132 @@
+"""Metrics: a Listener that counts outcomes for Prometheus.
+
+Every worker process counts into files of one folder (``PROMETHEUS_MULTIPROC_DIR``, set by the
+parent before a worker starts), and whichever is asked reads them all. Counts are gathered in plain
+numbers and written down a few times a second, because a write costs as much as a tenth of a
+request. Label values come from our own tables and the configuration, never from a caller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter as Tally
+from collections.abc import Mapping
+from typing import Final
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from scalix_free.core.outcome import Outcome, Result
+
+SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120)
+DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
+WRITE_S: Final = 0.2
+"""How long a count may be known to its own process alone."""
+
+
+class Metrics:
+    """The service's metrics, by the names of the contract."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = self._counter(
+            "free_api_requests",
+            "Completion requests by how they ended",
+            ("tier", "model", "outcome"),
+        )
+        self._errors = self._counter(
+            "free_api_errors",
+            "Failures that are ours or a provider's, and streams that broke",
+            ("code",),
+        )
+        self._refusals = self._counter(
+            "free_api_refusals", "Requests refused for a reason of the caller's", ("code",)
+        )
+        self._cache = self._counter("free_api_cache", "Use of caches", ("cache", "result"))
+        self._seconds = Histogram(
+            "free_api_response_seconds",
+            "Time to the first token and to the end of answered requests",
+            ("kind",),
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._observed = {kind: self._seconds.labels(kind) for kind in ("total", "first_token")}
+        self._unwritten: Tally[tuple[Counter, tuple[str, ...]]] = Tally()
+        self._durations: list[tuple[str, float]] = []
+        self._hits = self._misses = 0
+        self._due: asyncio.TimerHandle | None = None
+
+    def _counter(self, name: str, about: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(name, about, labels, registry=self._registry)
+
+    def hear(self, outcome: Outcome) -> None:
+        """Count one ended request."""
+        self._write_soon()
+        labels = (outcome.tier, outcome.model or "none", outcome.result.value)
+        self._unwritten[self._requests, labels] += 1
+        if outcome.result is Result.ANSWERED:
+            self._durations.append(("total", outcome.total_ms / 1000))
+            if outcome.first_token_ms is not None:
+                self._durations.append(("first_token", outcome.first_token_ms / 1000))
+        elif outcome.code is not None:
+            counter = self._errors if outcome.result is Result.FAILED else self._refusals
+            self._unwritten[counter, (outcome.code.value,)] += 1
+
+    def count_books(self, hits: int, misses: int) -> None:
+        """Count looks into the ledger's cache of books."""
+        self._hits += hits
+        self._misses += misses
+
+    def write(self) -> None:
+        """Write down what was gathered."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        for result, count in (("hit", self._hits), ("miss", self._misses)):
+            if count:
+                self._cache.labels("user_quota", result).inc(count)
+        self._hits = self._misses = 0
+        unwritten, self._unwritten = self._unwritten, Tally()
+        durations, self._durations = self._durations, []
+        for (counter, labels), count in unwritten.items():
+            counter.labels(*labels).inc(count)
+        for kind, seconds in durations:
+            self._observed[kind].observe(seconds)
+
+    def _write_soon(self) -> None:
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_later(WRITE_S, self.write)
+
+    def exposition(self, active_users: Mapping[str, int]) -> tuple[bytes, str]:
+        """All workers' metrics as text, and its content type. ``active_users`` is by tier."""
+        self.write()
+        registry = self._registry
+        if DIRECTORY in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        active = CollectorRegistry()
+        active.register(_ActiveUsers(active_users))
+        return generate_latest(registry) + generate_latest(active), CONTENT_TYPE_LATEST
+
+
+class _ActiveUsers:
+    """A gauge that is not kept but asked for."""
+
+    def __init__(self, by_tier: Mapping[str, int]) -> None:
+        self._by_tier = by_tier
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        gauge = GaugeMetricFamily(
+            "free_api_active_users", "Callers of the last hour", labels=("tier",)
+        )
+        for tier, count in self._by_tier.items():
+            gauge.add_metric((tier,), count)
+        return [gauge]

@@ -1,0 +1,1 @@
+"""Pages for people. Render what they are given; decide nothing."""

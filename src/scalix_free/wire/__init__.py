@@ -1,0 +1,1 @@
+"""The OpenAI wire format, both ways, as pure functions. No I/O."""

@@ -1,0 +1,748 @@
+"""The arithmetic of people's limits, example by example: read it as the specification."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from scalix_free.core.ledger import (
+    BEAT_MS,
+    CONCURRENCY_RETRY_MS,
+    LATE_SETTLEMENT_MS,
+    LEASE_MS,
+    LEAST_OUTPUT_TOKENS,
+    MOST_ROWS,
+    SUB_BUCKETS,
+    Admitted,
+    Ask,
+    Book,
+    Denied,
+    Level,
+    Limit,
+    Policy,
+    Unit,
+    admit,
+    beat,
+    levels,
+    pack,
+    refund,
+    settle,
+    unpack,
+)
+from tests.core.held_clock import NOON
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+HOURLY = Limit("requests_hour", Unit.REQUESTS, 3, HOUR)
+DAILY = Limit("requests_day", Unit.REQUESTS, 5, DAY)
+TOKENS = Limit("tokens_day", Unit.TOKENS, 1_000, DAY)
+CALLS = Limit("concurrent", Unit.CALLS, 2)
+
+
+def person(*limits: Limit) -> Book:
+    """The book of somebody whose calls stay open until they are settled."""
+    return Book(Policy("person", limits))
+
+
+def address(*limits: Limit) -> Book:
+    """The book of somewhere: it counts arrivals, and nothing of theirs stays open."""
+    return Book(Policy("address", limits, leased=False))
+
+
+def rid(n: int) -> bytes:
+    return n.to_bytes(16, "little")
+
+
+def asking(n: int, prompt: int = 10, output: int = 90) -> Ask:
+    return Ask(rid(n), (), prompt, output)
+
+
+def yes(books: Book | Sequence[Book], ask: Ask, now: int) -> Admitted:
+    verdict = admit([books] if isinstance(books, Book) else books, ask, now)
+    assert isinstance(verdict, Admitted), verdict
+    return verdict
+
+
+def no(books: Book | Sequence[Book], ask: Ask, now: int) -> Denied:
+    verdict = admit([books] if isinstance(books, Book) else books, ask, now)
+    assert isinstance(verdict, Denied), verdict
+    return verdict
+
+
+def level(book: Book, limit: Limit, now: int) -> Level:
+    return next(level for level in levels(book, now) if level.limit == limit)
+
+
+def used(book: Book, limit: Limit, now: int) -> int:
+    return level(book, limit, now).used
+
+
+# ── Windows ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_as_many_requests_fit_a_window_as_it_says() -> None:
+    book = person(HOURLY)
+    remaining = [yes(book, asking(n), NOON + n).levels[0].remaining for n in range(3)]
+
+    assert remaining == [2, 1, 0]
+    assert no(book, asking(3), NOON + 3).used == 3
+
+
+def test_a_request_leaves_its_window_exactly_when_the_window_has_passed() -> None:
+    book = person(HOURLY)
+    for n in range(3):
+        yes(book, asking(n), NOON + n)
+
+    assert used(book, HOURLY, NOON + HOUR - 1) == 3
+    assert used(book, HOURLY, NOON + HOUR) == 2
+    assert used(book, HOURLY, NOON + HOUR + 1) == 1
+    assert used(book, HOURLY, NOON + HOUR + 2) == 0
+
+
+def test_a_denial_says_to_the_millisecond_when_to_come_back() -> None:
+    book = person(HOURLY)
+    for n in range(3):
+        yes(book, asking(n), NOON + n)
+    now = NOON + 20 * MINUTE
+    denied = no(book, asking(3), now)
+
+    assert (denied.limit, denied.own, denied.retry_ms) == (HOURLY, True, 40 * MINUTE)
+    no(book, asking(3), now + 40 * MINUTE - 1)
+    yes(book, asking(3), now + 40 * MINUTE)
+
+
+def test_a_window_resets_when_its_oldest_request_leaves() -> None:
+    book = person(HOURLY, DAILY)
+    assert [level.resets_at_ms for level in levels(book, NOON)] == [None, None]
+    yes(book, asking(0), NOON)
+    yes(book, asking(1), NOON + MINUTE)
+
+    assert [level.resets_at_ms for level in levels(book, NOON + MINUTE)] == [
+        NOON + HOUR,
+        NOON + DAY,
+    ]
+    later = NOON + HOUR
+    assert [level.resets_at_ms for level in levels(book, later)] == [later + MINUTE, NOON + DAY]
+
+
+def test_a_token_window_gives_back_what_each_request_took() -> None:
+    book = person(TOKENS)
+    for n, tokens in enumerate((300, 600)):
+        yes(book, asking(n), NOON + n)
+        settle([book], rid(n), tokens, NOON + n)
+    denied = no(book, asking(2, prompt=400), NOON + MINUTE)
+
+    assert (denied.limit, denied.used) == (TOKENS, 900)
+    # 464 are needed, 100 are left: the first request's 300 are not enough.
+    assert denied.retry_ms == DAY + 1 - MINUTE
+    no(book, asking(2, prompt=400), NOON + DAY)
+    yes(book, asking(2, prompt=400), NOON + DAY + 1)
+
+
+def test_a_lifted_limit_counts_nothing_and_denies_nothing() -> None:
+    lifted = Limit("requests_hour", Unit.REQUESTS, None, HOUR)
+    book = person(lifted, Limit("concurrent", Unit.CALLS, None))
+    for n in range(50):
+        yes(book, asking(n), NOON)
+
+    assert levels(book, NOON)[0] == Level(lifted, 0, None)
+    assert levels(book, NOON)[0].remaining is None
+    assert levels(book, NOON)[1].remaining is None
+
+
+def test_without_windows_only_open_calls_are_remembered() -> None:
+    book = person(CALLS)
+    yes(book, asking(0), NOON)
+    assert not book.empty
+    settle([book], rid(0), 10, NOON)
+
+    assert book.empty
+
+
+@pytest.mark.parametrize("window", [MINUTE, HOUR, DAY])
+def test_a_settled_request_is_forgotten_with_its_longest_window(window: int) -> None:
+    book = person(Limit("requests", Unit.REQUESTS, 5, window))
+    yes(book, asking(0), NOON)
+    settle([book], rid(0), 10, NOON)
+    yes(book, asking(1), NOON + window - 1)
+    assert book.row(rid(0)) is not None
+    yes(book, asking(2), NOON + window)
+
+    assert book.row(rid(0)) is None
+    assert book.row(rid(1)) is not None
+
+
+# ── Calls in flight ──────────────────────────────────────────────────────────────────────────
+
+
+def test_a_call_holds_its_slot_until_it_is_settled() -> None:
+    book = person(CALLS)
+    yes(book, asking(0), NOON)
+    yes(book, asking(1), NOON)
+    denied = no(book, asking(2), NOON)
+    settle([book], rid(0), 50, NOON + 1)
+
+    assert (denied.limit, denied.used) == (CALLS, 2)
+    yes(book, asking(2), NOON + 1)
+
+
+def test_when_a_call_ends_nobody_knows_so_the_advice_is_two_seconds() -> None:
+    book = person(CALLS)
+    for n in range(2):
+        yes(book, asking(n), NOON)
+
+    for wait in (0, 1, LEASE_MS - 1):
+        assert no(book, asking(2), NOON + wait).retry_ms == 2_000 == CONCURRENCY_RETRY_MS
+
+
+def test_slots_have_no_reset() -> None:
+    book = person(CALLS)
+    yes(book, asking(0), NOON)
+
+    assert levels(book, NOON) == (Level(CALLS, 1, None),)
+
+
+# ── Leases ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_caller_who_is_not_heard_of_for_45_seconds_is_dead() -> None:
+    assert (LEASE_MS, BEAT_MS) == (45_000, 15_000)
+    book = person(HOURLY, TOKENS, CALLS)
+    yes(book, asking(0, prompt=10, output=90), NOON)
+
+    assert [level.used for level in levels(book, NOON + 44_999)] == [1, 100, 1]
+    # The slot is free, the request stays charged, and of the tokens those known to be spent.
+    assert [level.used for level in levels(book, NOON + 45_000)] == [1, 10, 0]
+
+
+def test_a_beat_renews_the_lease_and_notes_what_was_spent() -> None:
+    book = person(TOKENS, CALLS)
+    yes(book, asking(0, prompt=10, output=90), NOON)
+    assert beat(book, rid(0), 40, NOON + 15_000)
+
+    assert [level.used for level in levels(book, NOON + 59_999)] == [100, 1]
+    assert [level.used for level in levels(book, NOON + 60_000)] == [40, 0]
+
+
+def test_a_late_settlement_still_corrects_the_charge() -> None:
+    book = person(HOURLY, TOKENS, CALLS)
+    yes(book, asking(0, prompt=10, output=90), NOON)
+    assert used(book, TOKENS, NOON + LEASE_MS) == 10
+
+    assert settle([book], rid(0), 70, NOON + 2 * LEASE_MS)
+    assert [level.used for level in levels(book, NOON + 2 * LEASE_MS)] == [1, 70, 0]
+    assert not settle([book], rid(0), 5, NOON + 2 * LEASE_MS)
+
+
+def test_a_dead_caller_s_request_waits_ten_minutes_for_its_settlement() -> None:
+    book = person(CALLS, Limit("tokens", Unit.TOKENS, 1_000, MINUTE))
+    yes(book, asking(0), NOON)
+    yes(book, asking(1), NOON + LATE_SETTLEMENT_MS - 1)
+
+    assert settle([book], rid(0), 70, NOON + LATE_SETTLEMENT_MS - 1)
+
+
+def test_a_late_beat_notes_the_tokens_and_does_not_reopen_the_call() -> None:
+    book = person(TOKENS, CALLS)
+    yes(book, asking(0, prompt=10, output=90), NOON)
+    assert beat(book, rid(0), 60, NOON + LEASE_MS)
+
+    assert [level.used for level in levels(book, NOON + LEASE_MS)] == [60, 0]
+    assert settle([book], rid(0), 70, NOON + LEASE_MS)
+    assert used(book, TOKENS, NOON + LEASE_MS) == 70
+
+
+def test_a_slot_that_was_taken_over_is_not_taken_back() -> None:
+    book = person(Limit("concurrent", Unit.CALLS, 1))
+    yes(book, asking(0), NOON)
+    yes(book, asking(1), NOON + LEASE_MS)
+    beat(book, rid(0), 20, NOON + LEASE_MS)
+    settle([book], rid(0), 30, NOON + LEASE_MS)
+
+    assert levels(book, NOON + LEASE_MS)[0].used == 1
+    settle([book], rid(1), 30, NOON + LEASE_MS)
+    assert levels(book, NOON + LEASE_MS)[0].used == 0
+
+
+def test_the_wait_for_tokens_counts_on_the_death_of_a_silent_caller() -> None:
+    book = person(TOKENS)
+    yes(book, asking(0, prompt=10, output=990), NOON)
+
+    assert no(book, asking(1), NOON + 1).retry_ms == LEASE_MS - 1
+    # The reset, however, supposes that all calls end as they should.
+    assert level(book, TOKENS, NOON + 1).resets_at_ms == NOON + DAY
+
+
+# ── Settlement and refund ────────────────────────────────────────────────────────────────────
+
+
+def test_a_settlement_puts_the_real_price_in_place_of_the_reserved_one() -> None:
+    book = person(HOURLY, TOKENS, CALLS)
+    yes(book, asking(0, prompt=10, output=90), NOON)
+    assert [level.used for level in levels(book, NOON)] == [1, 100, 1]
+
+    assert settle([book], rid(0), 37, NOON + 9)
+    assert [level.used for level in levels(book, NOON + 9)] == [1, 37, 0]
+
+
+def test_a_price_above_the_reserved_one_is_carried_as_debt() -> None:
+    book = person(TOKENS)
+    yes(book, asking(0, prompt=10, output=990), NOON)
+    settle([book], rid(0), 1_200, NOON)
+
+    assert (used(book, TOKENS, NOON), level(book, TOKENS, NOON).remaining) == (1_200, 0)
+    assert no(book, asking(1), NOON).retry_ms == DAY
+
+
+def test_a_request_is_settled_once() -> None:
+    book = person(HOURLY, TOKENS)
+    yes(book, asking(0), NOON)
+
+    assert settle([book], rid(0), 20, NOON)
+    assert not settle([book], rid(0), 90, NOON, counts=False)
+    assert not beat(book, rid(0), 90, NOON)
+    assert not refund([book], rid(0))
+    assert [level.used for level in levels(book, NOON)] == [1, 20]
+
+
+def test_a_refund_undoes_an_admission_in_all_its_books() -> None:
+    own, shared = person(HOURLY, TOKENS, CALLS), address(HOURLY)
+    before = pack(own), pack(shared)
+    yes([own, shared], asking(0), NOON)
+
+    assert refund([own, shared], rid(0))
+    assert (pack(own), pack(shared)) == before
+    assert not refund([own, shared], rid(0))
+    yes([own, shared], asking(0), NOON)
+
+
+def test_a_dead_caller_s_request_can_still_be_refunded() -> None:
+    own, shared = person(HOURLY, TOKENS, CALLS), address(HOURLY)
+    yes([own, shared], asking(0), NOON)
+
+    assert used(own, TOKENS, NOON + LEASE_MS) == 10
+    assert refund([own, shared], rid(0))
+    assert [level.used for level in levels(own, NOON + LEASE_MS)] == [0, 0, 0]
+    assert used(shared, HOURLY, NOON + LEASE_MS) == 0
+
+
+def test_a_request_given_back_keeps_the_tokens_that_were_relayed() -> None:
+    own, shared, network = person(HOURLY, TOKENS, CALLS), address(HOURLY), address(DAILY)
+    books = [own, shared, network]
+    yes(books, asking(0), NOON)
+    yes(books, asking(1), NOON + 1)
+
+    assert settle(books, rid(0), 25, NOON + 2, counts=False)
+    assert [level.used for level in levels(own, NOON + 2)] == [1, 125, 1]
+    assert (used(shared, HOURLY, NOON + 2), used(network, DAILY, NOON + 2)) == (1, 1)
+    # The window of requests resets with the one that still counts, that of tokens with the other.
+    assert level(own, HOURLY, NOON + 2).resets_at_ms == NOON + 1 + HOUR
+    assert level(own, TOKENS, NOON + 2).resets_at_ms == NOON + DAY
+
+
+def test_what_is_not_known_changes_nothing() -> None:
+    own, shared = person(HOURLY, TOKENS, CALLS), address(HOURLY)
+    yes([own, shared], asking(0), NOON)
+    before = pack(own), pack(shared)
+
+    assert not settle([own, shared], rid(9), 10, NOON)
+    assert not settle([own, shared], rid(9), 10, NOON, counts=False)
+    assert not beat(own, rid(9), 10, NOON)
+    assert not refund([own, shared], rid(9))
+    assert (pack(own), pack(shared)) == before
+
+
+# ── The size of an answer ────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_reserved_is_the_prompt_and_the_longest_answer() -> None:
+    book = person(TOKENS)
+    verdict = yes(book, asking(0, prompt=100, output=300), NOON)
+
+    assert verdict.output_tokens == 300
+    assert used(book, TOKENS, NOON) == 400
+
+
+def test_the_longest_answer_is_lowered_to_what_is_left() -> None:
+    book = person(TOKENS)
+    verdict = yes(book, asking(0, prompt=900, output=5_000), NOON)
+
+    assert verdict.output_tokens == 100
+    assert level(book, TOKENS, NOON).remaining == 0
+
+
+def test_with_room_for_less_than_64_tokens_of_answer_a_model_is_not_asked() -> None:
+    assert LEAST_OUTPUT_TOKENS == 64
+    assert yes(person(TOKENS), asking(0, prompt=936, output=500), NOON).output_tokens == 64
+    assert no(person(TOKENS), asking(0, prompt=937, output=500), NOON).limit == TOKENS
+
+
+def test_who_wants_less_than_64_tokens_needs_no_more_room_than_that() -> None:
+    book = person(TOKENS)
+
+    assert yes(book, asking(0, prompt=995, output=5), NOON).output_tokens == 5
+    assert isinstance(admit([person(TOKENS)], asking(0, prompt=996, output=5), NOON), Denied)
+
+
+def test_for_a_request_that_could_never_fit_no_waiting_helps() -> None:
+    book = person(HOURLY, TOKENS)
+
+    assert no(book, asking(0, prompt=937, output=64), NOON).retry_ms is None
+    zero = person(Limit("requests_hour", Unit.REQUESTS, 0, HOUR))
+    assert no(zero, asking(0), NOON).retry_ms is None
+
+
+# ── Repeats ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_repeating_an_ask_answers_the_same_and_writes_nothing() -> None:
+    own, shared = person(HOURLY, TOKENS, CALLS), address(HOURLY)
+    first = yes([own, shared], asking(0, prompt=900, output=500), NOON)
+    before = pack(own), pack(shared)
+
+    assert yes([own, shared], asking(0, prompt=900, output=500), NOON) == first
+    assert (pack(own), pack(shared)) == before
+
+
+def test_an_admitted_request_is_admitted_again_however_full_its_windows_are() -> None:
+    book = person(HOURLY)
+    for n in range(3):
+        yes(book, asking(n), NOON)
+
+    yes(book, asking(1), NOON)
+    no(book, asking(3), NOON)
+
+
+def test_who_needs_no_report_gets_none_and_is_counted_the_same() -> None:
+    book = person(HOURLY)
+
+    assert yes(book, asking(0)._replace(report=False), NOON).levels == ()
+    assert used(book, HOURLY, NOON) == 1
+
+
+# ── Several limits at once ───────────────────────────────────────────────────────────────────
+
+
+def test_the_limit_that_has_to_be_waited_for_longest_is_reported() -> None:
+    five_a_minute = Limit("requests_minute", Unit.REQUESTS, 5, MINUTE)
+    book = person(five_a_minute, DAILY, Limit("requests_hour", Unit.REQUESTS, 5, HOUR))
+    for n in range(5):
+        yes(book, asking(n), NOON)
+    denied = no(book, asking(5), NOON + 1)
+
+    assert (denied.limit, denied.retry_ms) == (DAILY, DAY - 1)
+
+
+def test_a_limit_that_can_never_be_met_is_reported_before_any_wait() -> None:
+    book = person(Limit("requests_day", Unit.REQUESTS, 1, DAY), TOKENS)
+    yes(book, asking(0), NOON)
+    denied = no(book, asking(1, prompt=2_000), NOON)
+
+    assert (denied.limit, denied.retry_ms) == (TOKENS, None)
+
+
+def test_two_seconds_of_concurrency_are_compared_with_the_other_waits() -> None:
+    book = person(Limit("requests_hour", Unit.REQUESTS, 1, HOUR), Limit("c", Unit.CALLS, 1))
+    yes(book, asking(0), NOON)
+
+    assert no(book, asking(1), NOON).limit.unit is Unit.REQUESTS
+    assert no(book, asking(1), NOON + LEASE_MS - 1).limit.unit is Unit.REQUESTS
+
+
+# ── Several books at once ────────────────────────────────────────────────────────────────────
+
+
+def test_a_request_counts_against_all_its_subjects() -> None:
+    own, shared, network = person(HOURLY), address(DAILY), address(DAILY)
+    verdict = yes([own, shared, network], asking(0), NOON)
+
+    assert [level.used for level in verdict.levels] == [1]
+    assert (used(shared, DAILY, NOON), used(network, DAILY, NOON)) == (1, 1)
+
+
+def test_nothing_is_written_in_any_book_when_one_of_them_has_no_room() -> None:
+    full = address(Limit("address_hour", Unit.REQUESTS, 1, HOUR))
+    yes([person(HOURLY), full], asking(0), NOON)
+    own, network = person(HOURLY, TOKENS, CALLS), address(DAILY)
+    before = [pack(book) for book in (own, full, network)]
+    denied = no([own, full, network], asking(1), NOON)
+
+    assert (denied.limit.name, denied.own) == ("address_hour", False)
+    assert [pack(book) for book in (own, full, network)] == before
+    assert [level.used for level in denied.levels] == [0, 0, 0]
+
+
+def test_neighbours_share_their_address_and_keep_their_own_limits() -> None:
+    shared = address(Limit("address_hour", Unit.REQUESTS, 4, HOUR))
+    ann, bob = person(HOURLY), person(HOURLY)
+    for n in range(3):
+        yes([ann, shared], asking(n), NOON)
+    assert no([ann, shared], asking(3), NOON).own
+    yes([bob, shared], asking(4), NOON)
+
+    assert not no([bob, shared], asking(5), NOON).own
+
+
+def test_where_calls_are_not_held_open_only_arrivals_count() -> None:
+    own, shared = person(CALLS), address(Limit("address_hour", Unit.REQUESTS, 9, HOUR), CALLS)
+    for n in range(3):
+        yes([own, shared], asking(n), NOON)
+        settle([own], rid(n), 20, NOON)
+
+    assert [level.used for level in levels(shared, NOON)] == [3, 0]
+
+
+# ── Denials that may be remembered ───────────────────────────────────────────────────────────
+
+
+def test_a_denial_lasts_when_only_time_can_change_it() -> None:
+    book = person(Limit("requests_hour", Unit.REQUESTS, 1, HOUR))
+    yes(book, asking(0), NOON)
+    assert not no(book, asking(1), NOON).lasting, "the open request may yet be given back"
+    settle([book], rid(0), 10, NOON)
+
+    assert no(book, asking(1), NOON).lasting
+
+
+def test_a_denial_does_not_last_while_a_late_settlement_may_give_a_request_back() -> None:
+    book = person(Limit("requests_hour", Unit.REQUESTS, 1, HOUR))
+    yes(book, asking(0), NOON)
+    denied = no(book, asking(1), NOON + LEASE_MS)
+    assert settle([book], rid(0), 10, NOON + LEASE_MS, counts=False)
+    yes(book, asking(1), NOON + LEASE_MS)
+
+    assert not denied.lasting
+
+
+def test_neighbours_tokens_and_slots_never_make_a_lasting_denial() -> None:
+    full = address(Limit("address_hour", Unit.REQUESTS, 1, HOUR))
+    yes([person(HOURLY), full], asking(0), NOON)
+    assert not no([person(HOURLY), full], asking(1), NOON).lasting
+
+    book = person(TOKENS)
+    yes(book, asking(0, output=990), NOON)
+    settle([book], rid(0), 1_000, NOON)
+    assert not no(book, asking(1), NOON).lasting
+
+
+# ── Windows kept in sub-buckets ──────────────────────────────────────────────────────────────
+
+MANY = Limit("requests_hour", Unit.REQUESTS, 1_001, HOUR)
+EVEN_MORE = Limit("tokens_day", Unit.TOKENS, 100_000, DAY)
+
+
+@pytest.mark.parametrize(
+    ("limits", "exact"),
+    [
+        ([Limit("r", Unit.REQUESTS, MOST_ROWS, DAY)], [True]),
+        ([Limit("r", Unit.REQUESTS, MOST_ROWS + 1, DAY)], [False]),
+        ([Limit("r", Unit.REQUESTS, None, DAY)], [False]),
+        # Tokens are counted row by row where a request window bounds the rows for as long.
+        ([Limit("r", Unit.REQUESTS, 50, DAY), EVEN_MORE], [True, True]),
+        ([Limit("r", Unit.REQUESTS, 50, HOUR), EVEN_MORE], [True, False]),
+        ([Limit("r", Unit.REQUESTS, MOST_ROWS + 1, DAY), EVEN_MORE], [False, False]),
+        ([Limit("t", Unit.TOKENS, MOST_ROWS, DAY)], [True]),
+    ],
+)
+def test_a_window_whose_rows_would_be_too_many_is_not_kept_row_by_row(
+    limits: Sequence[Limit], exact: Sequence[bool]
+) -> None:
+    policy = Policy("person", tuple(limits))
+
+    assert [policy.is_exact(limit) for limit in limits] == exact
+
+
+def test_the_oldest_sub_bucket_counts_whole_until_its_last_moment_has_left() -> None:
+    part = HOUR // SUB_BUCKETS
+    begin = NOON - NOON % part
+    book = address(MANY)
+    yes(book, asking(0), begin)
+    yes(book, asking(1), begin + part - 1)
+
+    assert level(book, MANY, begin + part).resets_at_ms == begin + part - 1 + HOUR
+    assert used(book, MANY, begin + part - 2 + HOUR) == 2
+    assert used(book, MANY, begin + part - 1 + HOUR) == 0
+
+
+def test_a_large_window_admits_as_many_as_it_says_and_keeps_no_rows() -> None:
+    book = address(MANY)
+    for n in range(1_001):
+        yes(book, asking(n), NOON)
+    denied = no(book, asking(1_001), NOON)
+
+    assert (denied.limit, denied.used) == (MANY, 1_001)
+    assert denied.retry_ms is not None
+    assert HOUR <= denied.retry_ms <= HOUR + HOUR // SUB_BUCKETS
+    no(book, asking(1_001), NOON + denied.retry_ms - 1)
+    yes(book, asking(1_001), NOON + denied.retry_ms)
+    assert len(pack(book)) < 100
+
+
+def test_corrections_reach_the_sub_bucket_of_their_request() -> None:
+    hourly = Limit("tokens_hour", Unit.TOKENS, 100_000, HOUR)
+    own, shared = person(hourly), address(MANY)
+    later, late = NOON + 5 * MINUTE, HOUR // SUB_BUCKETS
+    yes([own, shared], asking(0, prompt=100, output=900), NOON)
+    yes([own, shared], asking(1, prompt=100, output=900), later)
+    assert (used(own, hourly, later), used(shared, MANY, later)) == (1_100, 2)
+
+    settle([own, shared], rid(0), 500, later, counts=False)
+    settle([own, shared], rid(1), 250, later)
+    assert (used(own, hourly, later), used(shared, MANY, later)) == (750, 1)
+    assert used(own, hourly, NOON + HOUR + late) == 250
+    assert used(own, hourly, later + HOUR + late) == 0
+
+
+def test_a_refund_leaves_no_trace_in_sub_buckets() -> None:
+    own, shared = person(MANY, EVEN_MORE), address(MANY)
+    yes([own, shared], asking(0), NOON)
+    refund([own, shared], rid(0))
+
+    assert [level.used for level in levels(own, NOON)] == [0, 0]
+    assert [level.resets_at_ms for level in levels(own, NOON)] == [None, None]
+    assert used(shared, MANY, NOON) == 0
+
+
+# ── Clocks ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_when_the_clock_goes_back_the_newest_request_tells_the_time() -> None:
+    book = person(HOURLY)
+    yes(book, asking(0), NOON)
+    verdict = yes(book, asking(1), NOON - HOUR)
+
+    assert verdict.now_ms == NOON
+    assert used(book, HOURLY, NOON - 2 * HOUR) == 2
+    yes(book, asking(2), NOON)
+    denied = no(book, asking(3), NOON - 5_000)
+    assert (denied.now_ms, denied.retry_ms) == (NOON, HOUR)
+    assert used(book, HOURLY, NOON + HOUR) == 0
+
+
+def test_when_the_clock_goes_back_a_lease_still_lasts_45_seconds() -> None:
+    book = person(CALLS)
+    yes(book, asking(0), NOON)
+    beat(book, rid(0), 10, NOON - HOUR)
+
+    assert levels(book, NOON + LEASE_MS - 1)[0].used == 1
+    assert levels(book, NOON + LEASE_MS)[0].used == 0
+
+
+def test_the_latest_of_all_books_tells_the_time() -> None:
+    own, shared = person(HOURLY), address(DAILY)
+    yes([person(HOURLY), shared], asking(0), NOON)
+
+    assert yes([own, shared], asking(1), NOON - 5_000).now_ms == NOON
+    assert level(own, HOURLY, NOON).resets_at_ms == NOON + HOUR
+
+
+# ── Packing ──────────────────────────────────────────────────────────────────────────────────
+
+
+def busy_book() -> Book:
+    """One of everything: open, dead, settled, given back."""
+    book = person(Limit("r", Unit.REQUESTS, 9, HOUR), CALLS, MANY, EVEN_MORE)
+    yes(book, asking(0), NOON - LEASE_MS)
+    yes(book, asking(1), NOON - 2)
+    settle([book], rid(1), 33, NOON - 1)
+    yes(book, asking(2), NOON - 1)
+    settle([book], rid(2), 44, NOON, counts=False)
+    yes(book, asking(3), NOON)
+    beat(book, rid(3), 55, NOON)
+    return book
+
+
+def test_a_book_is_the_same_after_packing() -> None:
+    book = busy_book()
+    again = unpack(pack(book), book.policy)
+
+    assert pack(again) == pack(book)
+    for wait in (0, 1, LEASE_MS, HOUR, DAY, 2 * DAY):
+        assert levels(again, NOON + wait) == levels(book, NOON + wait)
+
+
+def test_life_goes_on_after_packing() -> None:
+    book = busy_book()
+    again = unpack(pack(book), book.policy)
+    for one in (book, again):
+        assert settle([one], rid(0), 70, NOON + 1, counts=False), "the late one"
+        assert refund([one], rid(3))
+        assert not settle([one], rid(1), 1, NOON + 1)
+        yes(one, asking(4), NOON + 2)
+
+    assert levels(again, NOON + 2) == levels(book, NOON + 2)
+    assert pack(again) == pack(book)
+
+
+def test_a_row_takes_41_bytes() -> None:
+    book = person(HOURLY)
+    empty = len(pack(book))
+    yes(book, asking(0), NOON)
+
+    assert len(pack(book)) - empty == 41
+
+
+def test_an_empty_book_is_empty_after_packing() -> None:
+    for book in (person(HOURLY, CALLS), address(MANY), person()):
+        assert unpack(pack(book), book.policy).empty
+        assert all(level.used == 0 for level in levels(unpack(pack(book), book.policy), NOON))
+
+
+def test_a_book_of_another_version_is_not_read() -> None:
+    book = person(HOURLY)
+    blob = bytes([99]) + pack(book)[1:]
+
+    with pytest.raises(ValueError, match="99"):
+        unpack(blob, book.policy)
+
+
+def test_limits_that_changed_apply_to_what_was_counted_before() -> None:
+    book = person(HOURLY)
+    for n in range(3):
+        yes(book, asking(n), NOON)
+    raised = unpack(pack(book), Policy("person", (Limit("requests_hour", Unit.REQUESTS, 4, HOUR),)))
+    lowered = unpack(
+        pack(book), Policy("person", (Limit("requests_hour", Unit.REQUESTS, 2, HOUR),))
+    )
+
+    assert yes(raised, asking(3), NOON).levels[0].remaining == 0
+    denied = no(lowered, asking(3), NOON + 1)
+    assert (denied.used, denied.levels[0].remaining, denied.retry_ms) == (3, 0, HOUR - 1)
+
+
+def test_a_limit_that_is_new_counts_the_requests_of_before() -> None:
+    book = person(DAILY)
+    yes(book, asking(0), NOON)
+    more = unpack(pack(book), Policy("person", (DAILY, HOURLY, TOKENS)))
+
+    assert [level.used for level in levels(more, NOON)] == [1, 1, 100]
+
+
+def test_a_window_that_became_large_goes_on_from_its_rows() -> None:
+    book = person(Limit("requests_hour", Unit.REQUESTS, 9, HOUR))
+    for n in range(4):
+        yes(book, asking(n), NOON)
+    settle([book], rid(3), 5, NOON, counts=False)
+    large = unpack(pack(book), Policy("person", (MANY,)))
+
+    assert used(large, MANY, NOON) == 3
+    assert used(unpack(pack(large), large.policy), MANY, NOON) == 3
+
+
+def test_a_window_that_became_small_forgets_its_sub_buckets() -> None:
+    book = address(MANY)
+    yes(book, asking(0), NOON)
+    small = unpack(pack(book), Policy("address", (HOURLY,), leased=False))
+
+    assert used(small, HOURLY, NOON) == 0
+    yes(small, asking(1), NOON)
+    assert used(small, HOURLY, NOON) == 1
+
+
+def test_counts_too_large_to_be_kept_are_kept_as_the_largest() -> None:
+    book = person(Limit("r", Unit.REQUESTS, 9, DAY), Limit("t", Unit.TOKENS, 2**40, DAY))
+    yes(book, asking(0, prompt=2**33, output=2**33), NOON)
+    again = unpack(pack(book), book.policy)
+
+    assert levels(again, NOON)[1].used == 2**32 - 1

@@ -1,0 +1,192 @@
+"""The metrics: their names, what each outcome counts as, and what may stand in a label."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from scalix_free.core.errors import Code
+from scalix_free.core.outcome import Outcome, Result
+from scalix_free.telemetry import WRITE_S, Metrics
+from tests.service import WIDE_OPEN, provider, running_service
+from tests.world import Behaviour, RunningWorld
+
+QUESTION = {"messages": [{"role": "user", "content": "Hi"}]}
+
+NAMES = {
+    "free_api_requests_total": {"tier", "model", "outcome"},
+    "free_api_errors_total": {"code"},
+    "free_api_refusals_total": {"code"},
+    "free_api_response_seconds": {"kind"},
+    "free_api_cache_total": {"cache", "result"},
+    "free_api_active_users": {"tier"},
+}
+"""What this version exposes: names and labels of the contract."""
+
+
+COUNTS = ("free_api_requests_total", "free_api_refusals_total", "free_api_errors_total")
+
+
+class Sample(NamedTuple):
+    name: str
+    labels: frozenset[tuple[str, str]]
+
+
+def samples(text: str) -> dict[Sample, float]:
+    return {
+        Sample(sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def told(metrics: Metrics) -> dict[Sample, float]:
+    body, kind = metrics.exposition({"anonymous": 2})
+    assert kind.startswith("text/plain; version=")
+    return samples(body.decode())
+
+
+def labels_by_name(text: str) -> dict[str, set[str]]:
+    """Metrics by the name that their first line tells, each with its labels."""
+    labels: dict[str, set[str]] = {}
+    for found in samples(text):
+        name = found.name
+        for ending in ("_bucket", "_count", "_sum"):
+            name = name.removesuffix(ending)
+        labels.setdefault(name, set()).update(label for label, _ in found.labels if label != "le")
+    return labels
+
+
+def sample(name: str, **labels: str) -> Sample:
+    return Sample(name, frozenset(labels.items()))
+
+
+def outcome(result: Result, code: Code | None = None, model: str | None = None) -> Outcome:
+    times = (20.0, 300.0) if result is Result.ANSWERED else (None, 5.0)
+    return Outcome(
+        "req_1",
+        result,
+        "anonymous",
+        model=model,
+        code=code,
+        first_token_ms=times[0],
+        total_ms=times[1],
+    )
+
+
+def counted(metrics: Metrics) -> dict[Sample, float]:
+    """Counts of requests, refusals and errors."""
+    return {key: value for key, value in told(metrics).items() if key.name in COUNTS}
+
+
+async def test_each_outcome_counts_once_and_where_it_belongs() -> None:
+    metrics = Metrics()
+    for result, code, model in (
+        (Result.ANSWERED, None, "world/one"),
+        (Result.ANSWERED, None, "world/one"),
+        (Result.REFUSED, Code.HOURLY_LIMIT, None),
+        (Result.FAILED, Code.UPSTREAM_ERROR, None),
+        (Result.FAILED, Code.UPSTREAM_TIMEOUT, "world/one"),  # a stream that broke
+        (Result.ABANDONED, None, "world/one"),
+    ):
+        metrics.hear(outcome(result, code, model))
+
+    def requests(result: str, model: str) -> Sample:
+        return sample("free_api_requests_total", tier="anonymous", model=model, outcome=result)
+
+    assert counted(metrics) == {
+        requests("answered", "world/one"): 2,
+        requests("refused", "none"): 1,
+        requests("failed", "none"): 1,
+        requests("failed", "world/one"): 1,
+        requests("abandoned", "world/one"): 1,
+        sample("free_api_refusals_total", code="free_tier_hourly_limit"): 1,
+        sample("free_api_errors_total", code="upstream_error"): 1,
+        sample("free_api_errors_total", code="upstream_timeout"): 1,
+    }
+
+
+async def test_only_answers_are_timed() -> None:
+    metrics = Metrics()
+    metrics.hear(outcome(Result.ANSWERED, model="world/one"))
+    metrics.hear(outcome(Result.REFUSED, Code.HOURLY_LIMIT))
+    found = told(metrics)
+
+    assert found[sample("free_api_response_seconds_count", kind="total")] == 1
+    assert found[sample("free_api_response_seconds_sum", kind="total")] == pytest.approx(0.3)
+    assert found[sample("free_api_response_seconds_sum", kind="first_token")] == pytest.approx(0.02)
+    assert found[sample("free_api_response_seconds_bucket", kind="total", le="0.25")] == 0
+    assert found[sample("free_api_response_seconds_bucket", kind="total", le="0.5")] == 1
+
+
+async def test_looks_into_the_ledgers_cache_are_counted() -> None:
+    metrics = Metrics()
+    metrics.count_books(2, 1)
+    found = told(metrics)
+
+    assert found[sample("free_api_cache_total", cache="user_quota", result="hit")] == 2
+    assert found[sample("free_api_cache_total", cache="user_quota", result="miss")] == 1
+
+
+async def test_counts_are_written_by_themselves_after_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Other workers read what was written; nobody has to ask the one that counted."""
+    metrics, written = Metrics(), asyncio.Event()
+    monkeypatch.setattr(metrics, "write", written.set)
+    metrics.hear(outcome(Result.ANSWERED, model="world/one"))
+
+    async with asyncio.timeout(WRITE_S * 10):
+        await written.wait()
+
+
+# ── Through the service ──────────────────────────────────────────────────────────────────────
+
+
+def test_the_whole_way_counts_every_end_once_and_shows_no_callers_words(
+    tmp_path: Path, world: RunningWorld
+) -> None:
+    world.behave("metered", Behaviour(text="Hello there."), Behaviour("500"), "cut")
+    toml = provider(world.base_url, [{"id": "world/metered", "model": "metered"}])
+    words = "my-very-own-words"
+    marked = {**QUESTION, "model": words, "user": words, "session_id": words, "user_id": words}
+    bodies = [
+        marked,
+        QUESTION,  # the provider fails
+        {**QUESTION, "stream": True},  # it breaks off
+        {"messages": words},
+        {**QUESTION, "n": 2},
+    ]
+    with (
+        running_service(tmp_path, toml, WIDE_OPEN) as service,
+        httpx.Client(base_url=service.url, timeout=20, headers={"user-agent": words}) as client,
+    ):
+        url = "/v1/chat/completions"
+        answers = [client.post(url, json=body) for body in bodies]
+        ours = {"authorization": f"Bearer scalix_key_{words}"}
+        answers.append(client.post(url, json=QUESTION, headers=ours))
+        text = client.get("/metrics").text
+
+    assert [answer.status_code for answer in answers] == [200, 502, 200, 400, 400, 401]
+    assert "error" in json.loads(answers[2].text.strip().splitlines()[-1].removeprefix("data: "))
+    assert words not in text
+    assert labels_by_name(text) == NAMES
+    found = {key: value for key, value in samples(text).items() if key.name in COUNTS}
+    assert found == {
+        sample(
+            "free_api_requests_total", tier="anonymous", model="world/metered", outcome="answered"
+        ): 1,
+        sample("free_api_requests_total", tier="anonymous", model="none", outcome="failed"): 1,
+        sample(
+            "free_api_requests_total", tier="anonymous", model="world/metered", outcome="failed"
+        ): 1,
+        sample("free_api_requests_total", tier="anonymous", model="none", outcome="refused"): 2,
+        sample("free_api_requests_total", tier="none", model="none", outcome="refused"): 1,
+        sample("free_api_errors_total", code="upstream_error"): 2,
+        sample("free_api_refusals_total", code="invalid_request"): 2,
+        sample("free_api_refusals_total", code="invalid_api_key"): 1,
+    }

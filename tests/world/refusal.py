@@ -1,0 +1,68 @@
+"""What a provider says when it will not answer: a table of statuses and bodies."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.world.behaviour import Behaviour
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One way to say no; `{model}` in a message stands for the model asked."""
+
+    status: int
+    message: str
+    type: str
+    code: str | None = None
+    param: str | None = None
+    headers: Callable[[Behaviour], dict[str, str]] = lambda _: {}
+
+    def body(self, model: str) -> dict[str, object]:
+        """OpenAI's envelope."""
+        message = self.message.format(model=model)
+        error = {"message": message, "type": self.type, "param": self.param, "code": self.code}
+        return {"error": error}
+
+
+def retry_after(behaviour: Behaviour) -> dict[str, str]:
+    """Tell when to come back."""
+    return {"retry-after": f"{behaviour.retry_after_s:g}"}
+
+
+REFUSALS = {
+    "400-context": Refusal(
+        400,
+        "This model's maximum context length is 8192 tokens. However, your messages resulted in "
+        "9001 tokens. Please reduce the length of the messages.",
+        "invalid_request_error",
+        "context_length_exceeded",
+        "messages",
+    ),
+    "401": Refusal(
+        401,
+        "Incorrect API key provided: sk-world. You can find your API key at "
+        "https://platform.openai.com/account/api-keys.",
+        "invalid_request_error",
+        "invalid_api_key",
+    ),
+    "404-model": Refusal(
+        404,
+        "The model `{model}` does not exist or you do not have access to it.",
+        "invalid_request_error",
+        "model_not_found",
+    ),
+    "429": Refusal(
+        429,
+        "Rate limit reached for {model}. Please try again later.",
+        "requests",
+        "rate_limit_exceeded",
+        headers=retry_after,
+    ),
+    "429-bare": Refusal(429, "Too many requests.", "requests", "rate_limit_exceeded"),
+    "500": Refusal(
+        500, "The server had an error while processing your request. Sorry!", "server_error"
+    ),
+    "503": Refusal(
+        503, "The engine is currently overloaded, please try again later.", "server_error"
+    ),
+}
