@@ -2,14 +2,17 @@
 
 import asyncio
 import contextlib
+import socket
+import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 CLOSE: Final = object()
+RESET: Final = object()
 WAIT: Final = object()
-"""What may stand in an answer beside bytes: end the connection; say nothing more."""
+"""What may stand in an answer beside bytes: end the connection; reset it; say nothing more."""
 
 Answer: TypeAlias = Sequence[object]
 
@@ -33,6 +36,13 @@ class Canned:
     heard: list[list[bytes]] = field(default_factory=list)
 
 
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End a connection so that the client sees a reset."""
+    linger_not = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_not)
+    writer.transport.abort()
+
+
 @asynccontextmanager
 async def canned(*answers: Answer) -> AsyncIterator[Canned]:
     """Give these answers, one a request, in order of arrival."""
@@ -49,6 +59,9 @@ async def canned(*answers: Answer) -> AsyncIterator[Canned]:
                 heard.append(head)
                 for piece in rest.pop(0):
                     if piece is CLOSE:
+                        return
+                    if piece is RESET:
+                        reset(writer)
                         return
                     if piece is WAIT:
                         await reader.read()

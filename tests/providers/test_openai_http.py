@@ -13,7 +13,7 @@ from scalix_free.core.errors import Failure, Kind
 from scalix_free.providers import openai_http
 from scalix_free.providers.openai_http import Endpoint, OpenAIHttp, open_session
 from scalix_free.wire.answer import Collected
-from tests.providers.canned import CLOSE, HEAD, LAST_CHUNK, WAIT, Answer, canned, chunk
+from tests.providers.canned import CLOSE, HEAD, LAST_CHUNK, RESET, WAIT, Answer, canned, chunk
 from tests.world import FAULTS, Behaviour, World
 
 BOTH = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
@@ -477,15 +477,44 @@ async def test_an_answer_that_does_not_stream_is_heard_too(
     assert (heard.failure, heard.collected.text) == (None, "hi")
 
 
-async def test_a_connection_that_was_closed_meanwhile_is_no_failure(
-    session: aiohttp.ClientSession,
+@pytest.mark.parametrize("end", [CLOSE, RESET], ids=["closed", "reset"])
+async def test_a_kept_connection_that_has_ended_is_no_failure(
+    session: aiohttp.ClientSession, end: object
 ) -> None:
-    """A kept connection may end at the very moment of the next request; a new one is tried."""
+    """It may end at the very moment of the next request; then a new one is tried."""
     whole: Sequence[object] = (HEAD, HI, FINISH, DONE, LAST_CHUNK)
-    async with canned(whole, [CLOSE], whole) as server:
+    async with canned(whole, [end], whole) as server:
         backend = backend_at(session, server.base_url)
         first, second = await hear(backend, True), await hear(backend, True)
         heads = [len(heads) for heads in server.heard]
     assert first.failure is None
     assert second.failure is None
     assert heads == [2, 1]
+
+
+async def test_several_kept_connections_may_have_ended(session: aiohttp.ClientSession) -> None:
+    whole: Sequence[object] = (HEAD, HI, FINISH, DONE, LAST_CHUNK)
+    async with canned(whole, whole, [CLOSE], [RESET], whole) as server:
+        backend = backend_at(session, server.base_url)
+        await asyncio.gather(hear(backend, True), hear(backend, True))
+        third = await hear(backend, True)
+        heads = [len(heads) for heads in server.heard]
+    assert third.failure is None
+    assert heads == [2, 2, 1]
+
+
+@pytest.mark.parametrize("end", [CLOSE, RESET], ids=["closed", "reset"])
+async def test_a_new_connection_that_ends_is_not_tried_again(
+    session: aiohttp.ClientSession, end: object
+) -> None:
+    async with canned([end], [HEAD, HI, FINISH, DONE, LAST_CHUNK]) as server:
+        heard = await hear(backend_at(session, server.base_url), True)
+        assert len(server.heard) == 1
+    assert heard.failure is not None
+    assert heard.failure.kind is Kind.UNREACHABLE
+
+
+async def test_a_name_that_nobody_has_is_a_failure(session: aiohttp.ClientSession) -> None:
+    heard = await hear(backend_at(session, "http://nobody.invalid/v1"), True)
+    assert heard.failure is not None
+    assert heard.failure.kind is Kind.UNREACHABLE

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
@@ -36,10 +38,14 @@ class Endpoint:
     api_key: str = ""
 
 
+_dialled: Final[ContextVar[list[bool]]] = ContextVar("dialled")
+"""Gets an entry when the request at hand opens a connection instead of using a kept one."""
+
+
 def open_session() -> aiohttp.ClientSession:
     """The connections of one worker process. Whoever opens it closes it."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, socket_factory=_dial),
         timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S),
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
@@ -64,15 +70,20 @@ class OpenAIHttp:
         return _Exchange(self, encode_call(call, self._model))
 
     async def _post(self, body: bytes) -> aiohttp.ClientResponse:
-        try:
+        """Ask, on a kept connection if there is one.
+
+        A server may close a kept connection at the very moment of its next use. Whoever then gets
+        no answer asks again, until it is a new connection that fails.
+        """
+        dialled: list[bool] = []
+        _dialled.set(dialled)
+        while True:
             try:
                 return await self._send(body)
-            except aiohttp.ClientError as error:
-                if not _was_stale(error):
-                    raise
-                return await self._send(body)
-        except (aiohttp.ClientError, OSError) as error:
-            raise Failure(Kind.UNREACHABLE, "The model's server cannot be reached.") from error
+            except (aiohttp.ClientError, OSError) as error:
+                if dialled or not _has_broken(error):
+                    text = "The model's server cannot be reached."
+                    raise Failure(Kind.UNREACHABLE, text) from error
 
     async def _send(self, body: bytes) -> aiohttp.ClientResponse:
         return await self._session.post(
@@ -241,16 +252,18 @@ class _Exchange:
         return body
 
 
-def _was_stale(error: aiohttp.ClientError) -> bool:
-    """Whether the server closed a kept connection just as it was used again, and saw nothing.
+def _dial(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket for a new connection."""
+    _dialled.get([]).append(True)
+    family, kind, protocol, _, _ = address
+    return socket.socket(family, kind, protocol)
 
-    Such a request could not be written, or was met by the end of the connection; one that was
-    reset may have been seen, and is not sent twice.
-    """
+
+def _has_broken(error: Exception) -> bool:
+    """Whether a connection that there was has ended, or was reset."""
     if isinstance(error, aiohttp.ClientConnectorError):
         return False
-    unwritten = isinstance(error, aiohttp.ClientOSError) and error.errno is None
-    return unwritten or isinstance(error, aiohttp.ServerDisconnectedError)
+    return isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
 
 
 def _code_inside(body: bytes) -> int:
