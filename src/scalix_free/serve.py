@@ -171,7 +171,8 @@ class Answering:
             begun = STORE_UNAVAILABLE
         if isinstance(begun, Answer):
             self._answer = begun
-            self._first_token_ms = (time.perf_counter() - self._began) * 1000
+            if begun.call.stream:
+                self._first_token_ms = (time.perf_counter() - self._began) * 1000
             return begun
         self._refused = begun
         return await self._refuse(identified, begun)
@@ -190,6 +191,7 @@ class Answering:
                 await self._give_back()
             finally:
                 self._tell(error)
+                self._answer = None  # it knows us too: cycles are left to the collector, at a price
 
     async def finish(self) -> Standing:
         """Charge a whole answer at its real price; afterwards the limits say what is left."""

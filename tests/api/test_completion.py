@@ -213,7 +213,9 @@ def test_nothing_of_the_callers_headers_arrives(fresh: Fresh, caller: Caller) ->
         "POST", COMPLETIONS, json=question(model=fresh.id), headers={**headers, "user-agent": "me"}
     )
     (seen,) = fresh.seen
-    assert set(seen.headers) <= {"host", "content-type", "content-length", "accept"}
+    ours = {"host", "content-type", "content-length", "accept", "accept-encoding", "user-agent"}
+    assert set(seen.headers) == ours
+    assert seen.headers["user-agent"].startswith("scalix-free/")
 
 
 @pytest.mark.parametrize(

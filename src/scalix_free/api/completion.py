@@ -19,7 +19,6 @@ from scalix_free.api.exchange import (
     HonestAddress,
     headers_of,
     read_body,
-    responder_of,
     rid_of,
     until_hang_up,
     visitor_of,
@@ -72,10 +71,9 @@ class Completions:
     hold_headers_s: float
     draining: Callable[[], bool]
 
-    async def handle(self, scope: HTTPScope, receive: Receive) -> None:
+    async def handle(self, scope: HTTPScope, receive: Receive, responder: Responder) -> None:
         """Answer one request on its connection."""
         headers, rid = headers_of(scope), rid_of(scope)
-        responder = responder_of(scope)
         sender = _Sender(self, responder, rid)
         if scope["method"] != "POST":
             sender.refuse_stranger(METHOD_NOT_ALLOWED, b"allow: POST\r\n")
@@ -106,6 +104,7 @@ class _Sender:
         self._created = endpoint.service.clock() // 1000
         self._asked: str | None = None
         self._started = False
+        self._answering: Answering | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._comment: asyncio.Task[None] | None = None
         self._sent_at = 0.0
@@ -122,10 +121,7 @@ class _Sender:
             answer = self._answer(answering, streams=streams)
             await until_hang_up(self._responder, answer, answering)
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
-            if self._comment is not None:
-                self._comment.cancel()
+            self._stop_watching()
 
     async def _answer(self, answering: Answering, *, streams: bool) -> None:
         try:
@@ -146,7 +142,7 @@ class _Sender:
     # ── Whole ───────────────────────────────────────────────────────────────────────────────
 
     async def _whole(self, answer: Answer) -> None:
-        while await answer.read():
+        while (chunks := await answer.read()) and chunks[-1].finish is None:
             pass
         left = free_tier(answer.standing, answer.call.session_id)
         body = encode_completion(self._rid, self._created, answer.collected, answer.usage, left)
@@ -191,20 +187,29 @@ class _Sender:
     # ── Silence ─────────────────────────────────────────────────────────────────────────────
 
     def _watch_silence(self, answering: Answering) -> None:
-        loop = self._loop
+        self._answering = answering
+        self._sent_at = self._loop.time()
+        wait_s = min(self._endpoint.hold_headers_s, COMMENT_S)
+        self._timer = self._loop.call_later(wait_s, self._pulse)
 
-        def pulse() -> None:
-            patience_s = COMMENT_S if self._started else self._endpoint.hold_headers_s
-            wait_s = self._sent_at + patience_s - loop.time()
-            if wait_s <= 0 and not self._started and answering.standing is None:
-                wait_s = ADMISSION_S  # until then it may yet become a refusal, with its status
-            if wait_s <= 0:
-                self._comment = loop.create_task(self._say_comment(answering.standing))
-                wait_s = COMMENT_S
-            self._timer = loop.call_later(min(wait_s, COMMENT_S), pulse)
+    def _pulse(self) -> None:
+        assert self._answering is not None
+        standing = self._answering.standing
+        patience_s = COMMENT_S if self._started else self._endpoint.hold_headers_s
+        wait_s = self._sent_at + patience_s - self._loop.time()
+        if wait_s <= 0 and not self._started and standing is None:
+            wait_s = ADMISSION_S  # until then it may yet become a refusal, with its status
+        if wait_s <= 0:
+            self._comment = self._loop.create_task(self._say_comment(standing))
+            wait_s = COMMENT_S
+        self._timer = self._loop.call_later(min(wait_s, COMMENT_S), self._pulse)
 
-        self._sent_at = loop.time()
-        self._timer = loop.call_later(min(self._endpoint.hold_headers_s, COMMENT_S), pulse)
+    def _stop_watching(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._comment is not None:
+            self._comment.cancel()
+        self._timer = self._answering = None
 
     async def _say_comment(self, standing: Standing | None) -> None:
         """Send the headers if they are held, and a comment."""

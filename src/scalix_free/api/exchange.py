@@ -134,10 +134,10 @@ async def send_response(send: Send, response: ErrorResponse) -> None:
     await send({"type": "http.response.body", "body": response.body, "more_body": False})
 
 
-def responder_of(scope: HTTPScope) -> Responder:
-    """The way back of a request."""
+def take_responder(scope: HTTPScope) -> Responder:
+    """The way back of a request, out of its scope: it knows the scope too, and cycles cost."""
     extensions: Any = scope["extensions"]
-    responder: Responder = extensions[EXTENSION]["responder"]
+    responder: Responder = extensions.pop(EXTENSION)["responder"]
     return responder
 
 

@@ -47,11 +47,11 @@ class Guard:
     async def _guard(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         scope["state"]["rid"] = os.urandom(16)
         headers = note_headers(scope)
-        every = [(b"x-request-id", request_id_of(scope).encode()), *_EVERY_ANSWER]
 
         async def send_with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *every]
+                request_id = (b"x-request-id", request_id_of(scope).encode())
+                message["headers"] = [*message.get("headers", ()), request_id, *_EVERY_ANSWER]
             await send(message)
 
         if self._own_hosts is not None and not self._is_ours(headers):

@@ -15,7 +15,7 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from scalix_free.api.completion import Completions
 from scalix_free.api.errors import BY_STATUS, ErrorWriter, framework_refusal
-from scalix_free.api.exchange import request_id_of, responder_of, send_response
+from scalix_free.api.exchange import request_id_of, send_response, take_responder
 from scalix_free.api.free import Answer, as_response
 from scalix_free.api.operations import NOT_FOUND
 from scalix_free.core.errors import Code, Refusal
@@ -75,17 +75,18 @@ def build_http(
 
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
         http = cast("HTTPScope", scope)
+        responder = take_responder(http)
         if http["path"] not in COMPLETIONS:
             if http["method"] == "HEAD":  # the server below leaves the body out
                 scope = cast("HTTPScope", {**http, "method": "GET"})
             await framework(scope, receive, send)
             return
         try:
-            await completions.handle(http, receive)
+            await completions.handle(http, receive, responder)
         except Exception:
             log.exception("a completion failed")
-            if responder_of(http).started:
-                responder_of(http).break_off()
+            if responder.started:
+                responder.break_off()
             else:
                 await send_response(send, errors.response(_BROKEN, request_id_of(http)))
 

@@ -12,8 +12,10 @@ from types import TracebackType
 from typing import Final
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
+from scalix_free import __version__
 from scalix_free.core.chat import Call, Chunk, ToolCall
 from scalix_free.core.errors import Failure, Kind
 from scalix_free.core.ports import Clock
@@ -38,6 +40,14 @@ class Endpoint:
     api_key: str = ""
 
 
+HEADERS: Final = {
+    "Content-Type": "application/json",
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+    "User-Agent": f"scalix-free/{__version__}",
+}
+"""All that the client library would put in by itself is named here: that costs it less."""
+
 _dialled: Final[ContextVar[list[bool]]] = ContextVar("dialled")
 """Gets an entry when the request at hand opens a connection instead of using a kept one."""
 
@@ -48,7 +58,6 @@ def open_session() -> aiohttp.ClientSession:
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, socket_factory=_dial),
         timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S),
         cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
         read_bufsize=2**18,
     )
 
@@ -61,7 +70,7 @@ class OpenAIHttp:
         self._model = endpoint.model
         self._url = URL(endpoint.base_url.rstrip("/") + "/chat/completions")
         self._clock = clock
-        self._headers = {"Content-Type": "application/json"}
+        self._headers = CIMultiDict(HEADERS)
         if endpoint.api_key:
             self._headers["Authorization"] = f"Bearer {endpoint.api_key}"
 
@@ -167,7 +176,7 @@ class _Exchange:
         if not data:
             rest = self._events.rest()
             if rest:
-                self._take(rest)
+                self._take([rest])
             self._end()
             return
         self._read_bytes += len(data)
@@ -177,21 +186,21 @@ class _Exchange:
             events = self._events.feed(data)
         except EventTooLargeError as error:
             raise Failure(Kind.BROKEN, "The model's server sent an endless event.") from error
-        for event in events:
-            self._take(event)
+        self._take(events)
 
-    def _take(self, event: bytes) -> None:
-        if self._ended:
-            return
-        if event == b"[DONE]":
-            self._end()
-        elif self._finish is None:
-            self._add(self._decode(event))
-        else:  # the answer is complete: only the usage is of interest, and nothing can spoil it
-            with contextlib.suppress(Failure):
-                if (usage := self._decode(event).usage) is not None:
-                    self._finish.usage = usage
-                    self._ended = True
+    def _take(self, events: Sequence[bytes]) -> None:
+        for event in events:
+            if self._ended:
+                return
+            if event == b"[DONE]":
+                self._end()
+            elif self._finish is None:
+                self._add(self._decode(event))
+            else:  # the answer is complete: only the usage is of interest, nothing can spoil it
+                with contextlib.suppress(Failure):
+                    if (usage := self._decode(event).usage) is not None:
+                        self._finish.usage = usage
+                        self._ended = True
 
     def _decode(self, data: bytes) -> Chunk:
         try:
@@ -202,6 +211,9 @@ class _Exchange:
 
     def _add(self, chunk: Chunk) -> None:
         """Queue what was said; hold the finish, which has to come last."""
+        if chunk.text and chunk.finish is None and not chunk.tools:
+            self._ready.append(chunk)
+            return
         if chunk.finish is not None:
             # Gemini ends tool calls with "stop"; clients that go by it would never run the tool.
             calls_tools = chunk.finish == "stop" and (self._tools or chunk.tools)

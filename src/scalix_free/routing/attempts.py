@@ -89,7 +89,7 @@ class Attempting:
                 await self._try(model)
             except Failure as failure:
                 await self._close(failure)
-                failures.append(failure)
+                failures.append(failure.with_traceback(None))  # which would hold this very list
                 if failure.kind in FINAL:
                     break
             except BaseException:

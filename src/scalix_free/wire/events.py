@@ -43,15 +43,16 @@ class EventReader:
             if text.endswith(b"\r"):  # perhaps the first half of a line end
                 text, held = text[:-1], b"\r"
             text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if text.startswith(b"data: ") and text.endswith(b"\n\n"):  # as most of what arrives
+            events = text[6:-2].split(b"\n\ndata: ")
+            if text.count(b"\n") == 2 * len(events) and all(events):
+                self._buffer = held
+                return events
         *blocks, rest = text.split(b"\n\n")
         if len(rest) > MOST_EVENT_BYTES:
             raise EventTooLargeError
         self._buffer = rest + held
-        found = [
-            block[6:] if block.startswith(b"data: ") and b"\n" not in block else _data(block)
-            for block in blocks
-        ]
-        return found if all(found) else [data for data in found if data]
+        return [data for block in blocks if (data := _data(block))]
 
     def rest(self) -> bytes:
         """The data of what the stream ended in the middle of; empty where it did not."""

@@ -49,18 +49,18 @@ def encode_call(call: Call, model: str) -> bytes:
 # ── Shapes ───────────────────────────────────────────────────────────────────────────────────
 
 
-class _Function(msgspec.Struct):
+class _Function(msgspec.Struct, gc=False):
     name: str | None = None
     arguments: str | dict[str, object] | None = None
 
 
-class _Tool(msgspec.Struct):
+class _Tool(msgspec.Struct, gc=False):
     index: int | None = None
     id: str | None = None
     function: _Function | None = None
 
 
-class _Delta(msgspec.Struct):
+class _Delta(msgspec.Struct, gc=False):
     content: str | list[dict[str, object]] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
@@ -68,14 +68,14 @@ class _Delta(msgspec.Struct):
     tool_calls: list[_Tool] | None = None
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     delta: _Delta | None = None
     message: _Delta | None = None
     finish_reason: str | None = None
     index: int | None = None
 
 
-class _Frame(msgspec.Struct):
+class _Frame(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: object = None
     error: object = None
