@@ -92,3 +92,7 @@ class Failure(Exception):  # noqa: N818  (the field's word)
 
 class StoreUnavailable(Exception):  # noqa: N818
     """The ledger's store did not answer within its deadline, or cannot be written."""
+
+
+class MailError(Exception):
+    """A mail could not be handed over."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeAlias
 
+from scalix_free.core.account import Account, ApiKey, Session, SignIn
 from scalix_free.core.chat import Call, Chunk
 from scalix_free.core.ledger import Admitted, Ask, Denied, Level, Subject
 from scalix_free.core.outcome import Outcome
@@ -62,6 +63,103 @@ class Ledger(Protocol):
 
     async def peek(self, subject: Subject) -> tuple[Level, ...]:
         """How far a subject's limits are used; writes nothing."""
+        ...
+
+
+class Once(Protocol):
+    """Things that may happen once: nonces, solved puzzles. Raises ``StoreUnavailable``."""
+
+    async def claim(self, key: bytes, until_ms: int) -> bool:
+        """Whether this is the first claim of the key; it is remembered until then."""
+        ...
+
+
+class Accounts(Protocol):
+    """People and what is theirs, kept. All of it raises ``StoreUnavailable``.
+
+    Every method is one transaction.
+    """
+
+    async def expect(self, sign_in: SignIn) -> None:
+        """Remember a sign-in that was mailed; one that was pending for the mailbox is void."""
+        ...
+
+    async def redeem_token(self, token_digest: bytes, now_ms: int) -> SignIn | None:
+        """The pending sign-in that this link belongs to, used up; None where there is none."""
+        ...
+
+    async def redeem_code(
+        self, mailbox: str, code_digest: bytes, now_ms: int, *, tries: int
+    ) -> SignIn | None:
+        """The same by its digits; a wrong guess counts, and after ``tries`` of them it is void."""
+        ...
+
+    async def enrol(self, account: Account) -> Account:
+        """The account of this mailbox: the one there is, else this one, now kept."""
+        ...
+
+    async def account(self, account_id: str) -> Account | None:
+        """The account of this id."""
+        ...
+
+    async def add_key(self, key: ApiKey, digest: bytes, *, most: int) -> bool:
+        """Keep a key, unless its account already has that many."""
+        ...
+
+    async def by_key(self, digest: bytes) -> tuple[Account, ApiKey] | None:
+        """Whose key this is."""
+        ...
+
+    async def keys(self, account_id: str) -> Sequence[ApiKey]:
+        """The keys of an account, oldest first."""
+        ...
+
+    async def remove_key(self, account_id: str, key_id: str) -> bool:
+        """Forget a key of this account; False where it has none of that id."""
+        ...
+
+    async def note_key_used(self, key_id: str, now_ms: int) -> None:
+        """Note when a key was last used."""
+        ...
+
+    async def begin_session(self, session: Session) -> None:
+        """Remember a minted identity."""
+        ...
+
+    async def session(self, user_id: str) -> Session | None:
+        """The session of a minted identity."""
+        ...
+
+    async def revoke(self, user_id: str) -> bool:
+        """Make a minted identity invalid from now on; False where it is not known."""
+        ...
+
+    async def revoked(self, now_ms: int) -> frozenset[str]:
+        """The ids of all minted identities that are revoked and have not expired."""
+        ...
+
+    async def export(self, owner: str) -> Mapping[str, Sequence[Mapping[str, object]]]:
+        """All rows about an account or a minted identity, by table; digests are left out."""
+        ...
+
+    async def erase(self, owner: str) -> bool:
+        """Delete all of that; False where there was nothing."""
+        ...
+
+
+class UsageLog(Protocol):
+    """How requests ended, for good: written in batches, each request once."""
+
+    async def write(self, events: Sequence[Outcome]) -> None:
+        """Keep these; one whose request id is already kept is left as it is."""
+        ...
+
+
+class Mailer(Protocol):
+    """Whatever delivers mail. Raises ``MailError``."""
+
+    async def send(self, to: str, subject: str, text: str) -> None:
+        """Deliver one plain text."""
         ...
 
 
