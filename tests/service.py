@@ -127,7 +127,7 @@ def _environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("SCALIX_FREE_") and name not in VARIABLES
+        if not name.startswith("SCALIX_FREE_") and name not in {*VARIABLES, "DATABASE_URL"}
     }
 
 

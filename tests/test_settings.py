@@ -134,10 +134,10 @@ WORKING: dict[str, object] = {
     "routing.idle_timeout_s": 31,
     "routing.hold_headers_s": 0,
     "accounting.tokens_counted": "new",
+    "store.database": "postgresql://db.example/free",
 }
 MISSING_FEATURES: dict[str, object] = {
     "store.ledger": "redis://cache.example:6379/0",
-    "store.database": "postgresql://db.example/free",
     "store.on_ledger_outage": "deny",
     "tiers.registered.requests_per_hour": 11,
     "tiers.registered.requests_per_day": 51,
@@ -207,7 +207,6 @@ CATALOGUE_VARIABLES = [
 ]
 OTHER_VARIABLES = [
     "REDIS_URL",
-    "DATABASE_URL",
     "LITELLM_PROXY_URL",
     "LITELLM_MASTER_KEY",
     "STRIPE_API_KEY",
@@ -1056,6 +1055,26 @@ def test_a_public_url_becomes_an_origin(at: Place, written: str, origin: str) ->
 def test_a_public_url_is_an_origin(at: Place, url: str) -> None:
     wanted = "server.public_url: expected an http:// or https:// URL without a path, got"
     assert at.refusal(toml("server.public_url", url)) == f'scalix-free.toml: {wanted} "{url}"'
+
+
+# Usual variables
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:hunter2@db/free", "postgres://db/free"])
+def test_the_usual_variable_is_the_database_where_the_key_is_not_written(
+    at: Place, url: str
+) -> None:
+    assert at.settings("").store.database == SecretUrl("sqlite")
+    assert at.settings("", DATABASE_URL="").store.database == SecretUrl("sqlite")
+    assert at.settings("", DATABASE_URL=url).store.database == SecretUrl(url)
+    assert at.load("", DATABASE_URL=url).warnings == ()
+    written = at.settings('store.database = "sqlite"', DATABASE_URL=url)
+    assert written.store.database == SecretUrl("sqlite")
+
+
+def test_a_database_that_is_none_of_ours_is_refused_without_its_password(at: Place) -> None:
+    line = at.refusal("", DATABASE_URL="mysql://me:hunter2@db/free")
+    assert line == 'DATABASE_URL: expected "sqlite" or a postgresql:// URL'
 
 
 # What this version lacks

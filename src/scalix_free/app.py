@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -27,7 +27,7 @@ from scalix_free.core.caller import Tier
 from scalix_free.core.clock import wall_clock
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ledger import Policy, Subject
-from scalix_free.core.ports import Clock
+from scalix_free.core.ports import Clock, Listener
 from scalix_free.identity.address import honest_address, is_loopback, is_trusted
 from scalix_free.identity.identify import KNOWN_ADDRESSES, Limits, identifier
 from scalix_free.providers.openai_http import Endpoint, OpenAIHttp, open_session
@@ -36,7 +36,10 @@ from scalix_free.routing.catalogue import Catalogue, Model
 from scalix_free.runtime import LocalModel, Runtime
 from scalix_free.serve import Service
 from scalix_free.settings import Secret, Settings
+from scalix_free.storage.database import Database
 from scalix_free.storage.sqlite_ledger import SqliteLedger, count_active
+from scalix_free.storage.usage_batches import UsageBatches
+from scalix_free.storage.usage_log import SqlUsageLog
 from scalix_free.telemetry import Metrics
 from scalix_free.web.reference import reference_pages
 
@@ -78,8 +81,12 @@ async def open_app(
     )
     await ledger.open()
     try:
-        async with open_session() as session:
-            service = _service(runtime, ledger, session, metrics, clock)
+        async with (
+            _opened(Database(runtime.database)) as database,
+            _opened(UsageBatches(SqlUsageLog(database), clock=clock)) as usage,
+            open_session() as session,
+        ):
+            service = _service(runtime, ledger, session, (metrics, usage), clock)
             errors = ErrorWriter(runtime.public_url)
             http = _http(
                 runtime,
@@ -100,6 +107,24 @@ async def open_app(
         metrics.write()
 
 
+class _Closable(Protocol):
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+T = TypeVar("T", bound=_Closable)
+
+
+@asynccontextmanager
+async def _opened(thing: T) -> AsyncIterator[T]:
+    await thing.open()
+    try:
+        yield thing
+    finally:
+        await thing.close()
+
+
 # ── The service ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -107,7 +132,7 @@ def _service(
     runtime: Runtime,
     ledger: SqliteLedger,
     session: aiohttp.ClientSession,
-    metrics: Metrics,
+    listeners: Sequence[Listener],
     clock: Clock,
 ) -> Service:
     settings = runtime.settings
@@ -121,7 +146,7 @@ def _service(
             first_token_s=routing.first_token_timeout_s,
             idle_s=routing.idle_timeout_s,
         ),
-        listeners=(metrics,),
+        listeners=listeners,
         clock=clock,
         counts_whole_prompt=settings.accounting.tokens_counted == "total",
     )

@@ -22,7 +22,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """One key of an account. ``shown`` is its beginning, enough to tell keys apart."""
+    """One key of an account. ``shown`` is its beginning, enough to tell keys apart.
+
+    ``used_ms`` is None for one that was never used.
+    """
 
     id: str
     account_id: str
@@ -49,8 +52,10 @@ class SignIn:
 class Session:
     """A minted anonymous identity as it is remembered.
 
-    ``day`` is the UTC day (days since the epoch) that ``requests_today`` counts. ``address_hash``
-    is keyed, never the address.
+    ``user_id`` is its id and the owner of its requests, ``session_id`` what its requests are told
+    apart by within it. ``seen_ms`` is when the last of them came, None where none did; ``day`` the
+    UTC day (days since the epoch) that ``requests_today`` counts. Both follow from the usage log,
+    a second late. ``address_hash`` is keyed, never the address.
     """
 
     user_id: str

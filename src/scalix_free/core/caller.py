@@ -35,8 +35,10 @@ class Caller:
     """Somebody known well enough to be counted.
 
     ``subjects`` are all whose limits a request counts against: first the caller's own, then the
-    address, then the network.
+    address, then the network. ``owner`` is the id of the account or the minted identity, if there
+    is one.
     """
 
     tier: Tier
     subjects: tuple[Subject, ...]
+    owner: str | None = None

@@ -91,7 +91,10 @@ class Failure(Exception):  # noqa: N818  (the field's word)
 
 
 class StoreUnavailable(Exception):  # noqa: N818
-    """The ledger's store did not answer within its deadline, or cannot be written."""
+    """A store did not answer within its deadline, or cannot be written.
+
+    The message names no statement and no value: those may hold what no log may.
+    """
 
 
 class MailError(Exception):

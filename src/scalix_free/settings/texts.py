@@ -114,8 +114,8 @@ def ledger(text: str) -> SecretUrl:
 
 
 def database(text: str) -> SecretUrl:
-    """Read the place of the database."""
-    return _place(text, "sqlite", ("postgresql",))
+    """Read the place of the database; PostgreSQL's clients know two spellings of its scheme."""
+    return _place(text, "sqlite", ("postgresql", "postgres"))
 
 
 def mail_server(text: str) -> SecretUrl:
