@@ -89,6 +89,16 @@ class RunningService:
         """All that was complained of so far."""
         return self.log.read_text()
 
+    def said_after(self, mark: str, end: str = "") -> str:
+        """What was written after a mark, once both it and what follows up to ``end`` are there."""
+        until = time.monotonic() + END_S
+        while time.monotonic() < until:
+            _, found, after = self.errors.partition(mark)
+            if found and end in after:
+                return after
+            time.sleep(0.01)
+        raise AssertionError(f"{mark} was not written: {self.errors}")
+
 
 @contextmanager
 def running_service(

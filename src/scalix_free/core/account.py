@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 
@@ -68,3 +69,11 @@ class Session:
     day: int = 0
     requests_today: int = 0
     revoked: bool = False
+
+
+def fingerprint(user_id: str) -> str:
+    """What is left of a minted identity that was erased: enough to know its token again.
+
+    The id is random and of 128 bits, so that nothing leads back to it.
+    """
+    return hashlib.sha256(user_id.encode()).hexdigest()[:32]

@@ -144,7 +144,10 @@ class Accounts(Protocol):
         ...
 
     async def revoked(self, now_ms: int) -> frozenset[str]:
-        """The ids of all minted identities that are revoked and have not expired."""
+        """The minted identities that are revoked and have not expired.
+
+        By their ids; those that were erased, by the ``fingerprint`` of their ids.
+        """
         ...
 
     async def export(self, owner: str) -> Mapping[str, Sequence[Mapping[str, object]]]:
@@ -158,6 +161,7 @@ class Accounts(Protocol):
     async def erase(self, owner: str) -> bool:
         """Delete all of that, sign-ins of its mailbox too; False where there was nothing.
 
+        An erased minted identity counts as revoked.
         Requests that end later leave no row: the usage log keeps none of an owner it does not
         know.
         """

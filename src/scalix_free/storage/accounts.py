@@ -16,13 +16,14 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scalix_free.core.account import Account, ApiKey, Session, SignIn
+from scalix_free.core.account import Account, ApiKey, Session, SignIn, fingerprint
 from scalix_free.storage.database import Database
-from scalix_free.storage.tables import accounts, api_keys, sessions, sign_ins, usage
+from scalix_free.storage.tables import accounts, api_keys, erased, sessions, sign_ins, usage
 
 SWEPT_AT_ONCE: Final = 100
 """How many expired rows a new one takes away: more than one, so that they do not pile up."""
@@ -175,6 +176,7 @@ class SqlAccounts:
         async with self._database.transaction() as connection:
             await connection.execute(insert_new)
             await _sweep(connection, sessions, session.created_ms)
+            await _sweep(connection, erased, session.created_ms)
 
     async def session(self, user_id: str) -> Session | None:
         """See the port."""
@@ -192,7 +194,10 @@ class SqlAccounts:
 
     async def revoked(self, now_ms: int) -> frozenset[str]:
         """See the port."""
-        query = select(sessions.c.user_id).where(sessions.c.revoked, sessions.c.expires_ms > now_ms)
+        query = union_all(
+            select(sessions.c.user_id).where(sessions.c.revoked, sessions.c.expires_ms > now_ms),
+            select(erased.c.fingerprint).where(erased.c.expires_ms > now_ms),
+        )
         async with self._database.transaction(reads=True) as connection:
             return frozenset(await connection.scalars(query))
 
@@ -212,6 +217,12 @@ class SqlAccounts:
         """See the port."""
         gone = 0
         async with self._database.transaction(deadline_s=ERASE_S) as connection:
+            expires_ms = await connection.scalar(
+                select(sessions.c.expires_ms).where(sessions.c.user_id == owner)
+            )
+            if expires_ms is not None:
+                left = {"fingerprint": fingerprint(owner), "expires_ms": expires_ms}
+                await connection.execute(self._database.insert_new(erased).values(**left))
             for table, condition in _of(owner):
                 gone += (await connection.execute(delete(table).where(condition))).rowcount
         return gone > 0

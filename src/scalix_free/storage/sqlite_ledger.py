@@ -182,6 +182,13 @@ class SqliteLedger:
 
         return await self._change(subjects, change)
 
+    async def claim(self, key: bytes, until_ms: int) -> bool:
+        """See the port. In this process alone until the table of branch ``ledger`` is here."""
+        claimed = self.__dict__.setdefault("_claimed", set())
+        first = key not in claimed
+        claimed.add(key)
+        return first
+
     async def peek(self, subject: Subject) -> tuple[Level, ...]:
         """See ``core.ledger.levels``."""
         return await self._change((subject,), lambda _: False)

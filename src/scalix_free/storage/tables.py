@@ -92,6 +92,14 @@ Index(
     postgresql_where=sessions.c.revoked,
 )
 
+erased: Final = Table(
+    "erased",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("expires_ms", BigInteger, nullable=False, index=True),
+)
+"""Of minted identities that were erased, what their tokens are refused by until they expire."""
+
 usage: Final = Table(
     "usage",
     metadata,

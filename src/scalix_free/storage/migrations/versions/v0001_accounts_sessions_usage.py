@@ -69,6 +69,13 @@ def upgrade() -> None:
     op.create_index("sessions_expires_ms", "sessions", ["expires_ms"])
     _partial_index("sessions_revoked", "sessions", ["expires_ms"], REVOKED)
     op.create_table(
+        "erased",
+        sa.Column("fingerprint", sa.Text, nullable=False),
+        sa.Column("expires_ms", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("fingerprint", name="erased_pkey"),
+    )
+    op.create_index("erased_expires_ms", "erased", ["expires_ms"])
+    op.create_table(
         "usage",
         sa.Column("rid", sa.LargeBinary, nullable=False),
         sa.Column("at_ms", sa.BigInteger, nullable=False),
@@ -97,7 +104,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop all of them."""
-    for table in ("usage", "sessions", "sign_ins", "api_keys", "accounts"):
+    for table in ("usage", "erased", "sessions", "sign_ins", "api_keys", "accounts"):
         op.drop_table(table)
 
 

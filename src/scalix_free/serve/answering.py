@@ -1,11 +1,11 @@
-"""One function for each thing a person can do; the only place where the rooms meet."""
+"""Ask a model on somebody's behalf: from the visitor to the settled charge."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, TypeAlias
@@ -26,7 +26,8 @@ from scalix_free.wire.answer import Collected
 
 log = logging.getLogger(__name__)
 
-Identify: TypeAlias = Callable[[Visitor], Caller | Refusal]
+Identify: TypeAlias = Callable[[Visitor], Caller | Refusal | Awaitable[Caller | Refusal]]
+"""Says who a visitor is; what comes at once costs no turn of the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Service:
     async def limits(self, visitor: Visitor) -> Standing | Refused:
         """How far somebody's limits are used. Reads, never counts."""
         caller = self.identify(visitor)
+        if not isinstance(caller, Caller | Refusal):
+            caller = await caller
         if isinstance(caller, Refusal):
             return Refused(caller, None)
         try:
@@ -163,6 +166,8 @@ class Answering:
 
     async def _enter(self) -> Answer | Refused:
         identified = self._service.identify(self._visitor)
+        if not isinstance(identified, Caller | Refusal):
+            identified = await identified
         if isinstance(identified, Refusal):
             self._refused = identified
             return Refused(identified, None)
