@@ -864,6 +864,10 @@ def refusals() -> Iterator[tuple[str, str]]:
     yield "content.blocked_keywords = 'a'", 'content.blocked_keywords: expected a list, got "a"'
     yield "mail.from = 'nobody'", 'mail.from: expected a mail address, got "nobody"'
     yield "mail.sender = 'a@b'", "mail.sender: unknown key"
+    for url in ("smtp://", "smtp://:25", "smtp://x:y", "smtps://x:0", "smtp://x:99999"):
+        yield f"mail.url = '{url}'", 'mail.url: expected "console" or an smtp:// or smtps:// URL'
+    for secret in ("a,", ",", "a, ,b"):
+        yield f"server.secret = '{secret}'", "server.secret: is empty before or after a comma"
     yield "mail.url = 'smtp://x'", "mail.from: is missing: a mail server has to be told whose mail"
     yield "mail.url = 'http://x'", 'mail.url: expected "console" or an smtp:// or smtps:// URL'
     yield "store.ledger = 'redis://'", 'store.ledger: expected "sqlite" or a redis:// or rediss://'

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from scalix_free.settings.errors import Key
-from scalix_free.settings.tree import FreeTier, Mail, Model, Provider, Settings
+from scalix_free.settings.tree import FreeTier, Mail, Model, Provider, Server, Settings
 
 Complaint = tuple[Key, str]
 
@@ -12,6 +12,7 @@ OURS = "scalix-free"  # the model that is not one: the router itself
 
 def complaints(settings: Settings) -> Iterator[Complaint]:
     """Yield what does not fit, as a key and what is wrong with it."""
+    yield from _secret(settings.server)
     yield from _tier(settings.tiers.anonymous, ("tiers", "anonymous"))
     yield from _tier(settings.tiers.registered, ("tiers", "registered"))
     yield from _mail(settings.mail)
@@ -19,6 +20,12 @@ def complaints(settings: Settings) -> Iterator[Complaint]:
     for at, provider in enumerate(settings.providers):
         yield from _provider(provider, ("providers", at))
     yield from _models(settings.providers)
+
+
+def _secret(server: Server) -> Iterator[Complaint]:
+    secret = server.secret
+    if secret is not None and not all(part.strip() for part in secret.reveal().split(",")):
+        yield ("server", "secret"), "is empty before or after a comma: commas part several secrets"
 
 
 def _tier(tier: FreeTier, key: Key) -> Iterator[Complaint]:

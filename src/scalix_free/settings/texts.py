@@ -120,7 +120,15 @@ def database(text: str) -> SecretUrl:
 
 def mail_server(text: str) -> SecretUrl:
     """Read where mail goes."""
-    return _place(text, "console", ("smtp", "smtps"))
+    place = _place(text, "console", ("smtp", "smtps"))
+    try:
+        parts = urlsplit(text)
+        unfit = text != "console" and (not parts.hostname or parts.port == 0)
+    except ValueError:
+        unfit = True
+    if unfit:
+        raise UnfitError
+    return place
 
 
 def _place(text: str, word: str, schemes: tuple[str, ...]) -> SecretUrl:
