@@ -176,10 +176,14 @@ def _server_engine(place: str) -> AsyncEngine:
 
 def _set_up_sqlite(connection: Any, _: object) -> None:
     connection.isolation_level = None  # we say ourselves when a transaction begins
-    cursor = connection.cursor()
-    for pragma in PRAGMAS:
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    try:
+        cursor = connection.cursor()
+        for pragma in PRAGMAS:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+    except sqlite3.Error:  # nobody else would end its thread
+        connection.close()
+        raise
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -189,5 +193,6 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _kind(error: BaseException) -> str:
-    known = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return type(known.__cause__ or known).__name__
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig.__cause__ or error.orig  # the driver's own
+    return type(error).__name__

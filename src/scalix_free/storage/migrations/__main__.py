@@ -7,6 +7,7 @@ with 2 and one line on standard error that says why not, without where and witho
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sqlite3
 import sys
@@ -35,6 +36,9 @@ REASONS: Final = {
 
 async def migrate(place: str) -> None:
     """Bring the database to ``HEAD``. Raises whatever goes wrong."""
+    if not is_server(place):
+        with contextlib.closing(sqlite3.connect(place)) as connection:
+            connection.execute("PRAGMA schema_version")  # fails for what is no database
     engine = open_engine(place)
     try:
         async with asyncio.timeout(MIGRATE_S):
