@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from scalix_free.core.account import Account, ApiKey, Session, SignIn
+from scalix_free.core.account import Account, ApiKey, Session, SignIn, fingerprint
 from scalix_free.core.ports import Accounts
 from tests.contracts.usage_log import outcome, subjects
 from tests.core.held_clock import NOON
@@ -224,6 +224,23 @@ class AccountsContract:
         assert await accounts.revoked(NOON) == {"usr_u", "usr_v"}
         assert await accounts.revoked(LATER) == {"usr_v"}
         assert await accounts.session("usr_u") == replace(session(), revoked=True)
+
+    async def test_who_is_erased_stays_revoked_by_what_is_left(self, accounts: Accounts) -> None:
+        for name in ("u", "v"):
+            await accounts.begin_session(session(name))
+        await accounts.enrol(ANN)
+        await accounts.revoke("usr_u")
+        for owner in ("usr_u", "usr_v", "usr_nobody", ANN.id):
+            await accounts.erase(owner)
+            await accounts.erase(owner)
+        left = {fingerprint("usr_u"), fingerprint("usr_v")}
+        assert await accounts.revoked(NOON) == left
+        assert not any("usr_" in each for each in left)
+        assert await accounts.revoked(LATER) == frozenset()
+
+        await accounts.begin_session(session("u"))
+        await accounts.erase("usr_u")
+        assert await accounts.revoked(NOON) == left
 
     async def test_expired_sessions_do_not_pile_up(self, accounts: Accounts) -> None:
         await accounts.begin_session(session("old", NOON + 1))
