@@ -123,6 +123,15 @@ async def test_no_answer_is_waited_for_longer_than_the_deadline(
             await send(f"smtp://127.0.0.1:{port}")
 
 
+async def test_a_mail_that_can_be_none_is_told_like_any_other() -> None:
+    with smtp.mail_server() as postbox:
+        for sender, to in ((f"a@b.org\n{TO}", TO), (SENDER, "ann@example.net\nbcc: x@y.org")):
+            with pytest.raises(MailError, match="ValueError"):
+                await SmtpMailer(mail_server(postbox.url), sender).send(to, SUBJECT, TEXT)
+
+    assert postbox.mails == []
+
+
 @pytest.mark.parametrize(
     ("url", "server"),
     [

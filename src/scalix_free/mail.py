@@ -87,7 +87,7 @@ class SmtpMailer:
                 )
         except aiosmtplib.SMTPResponseException as error:  # its text may name the address
             raise MailError(f"{server.host} refused it with code {error.code}") from None
-        except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
+        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
             raise MailError(f"{server.host} gave {type(error).__name__}") from None
 
 

@@ -315,6 +315,13 @@ async def test_nobody_removes_a_key_of_somebody_else(desk: Desk) -> None:
     assert await desk.is_known(ann.new_key.key)
 
 
+@pytest.mark.parametrize("key_id", ["", "x", "key_1", "\0", "\ud800", "key_" + "\0" * 16])
+async def test_no_name_of_a_key_makes_the_store_stumble(desk: Desk, key_id: str) -> None:
+    ann = await desk.caller((await desk.registered()).new_key.key)
+
+    assert is_refused(await desk.accounts.remove_key(ann, key_id), Code.NOT_FOUND)
+
+
 async def test_keys_are_for_accounts(desk: Desk) -> None:
     token = (await desk.minted()).token
     for credential in ("", token):
@@ -344,6 +351,6 @@ async def test_a_store_that_is_away_is_said(desk: Desk) -> None:
         await desk.accounts.verify_code(ANN, "x"),
         await desk.accounts.keys(caller),
         await desk.accounts.add_key(caller),
-        await desk.accounts.remove_key(caller, "x"),
+        await desk.accounts.remove_key(caller, "key_0123456789abcdef"),
     ):
         assert is_refused(found, Code.STORE_UNAVAILABLE)

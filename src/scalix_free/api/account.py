@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from litestar import Response, delete, get, post
@@ -80,7 +80,7 @@ class OwnRows(msgspec.Struct, kw_only=True):
 
     user_id: str
     tier: str
-    data: dict[str, list[dict[str, Any]]]
+    data: dict[str, list[dict[str, object]]]
 
 
 BODIES: Final = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from litestar import Response, get, post
@@ -89,7 +89,7 @@ def session_routes(intake: Intake, sessions: Sessions, clock: Clock) -> list[HTT
         return Response(_shown(found, clock()), headers=PRIVATE)
 
     @get("/api/v1/free/challenge", summary="An ALTCHA v2 challenge")
-    async def challenge(request: AnyRequest) -> Response[dict[str, Any]]:
+    async def challenge(request: AnyRequest) -> Response[dict[str, object]]:
         found = await sessions.challenge(intake.visitor(request))
         if isinstance(found, Refusal):
             return intake.refuse(request, found)

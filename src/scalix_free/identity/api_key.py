@@ -5,6 +5,7 @@ The checksum lets a typo, and most of what somebody makes up, be refused without
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable
 from typing import Final
@@ -16,6 +17,7 @@ SHOWN_CHARS: Final = 4
 MOST_KEYS: Final = 3
 """Of one account; its limits are the account's, so that more of them would give nothing."""
 
+KEY_ID: Final = re.compile(r"key_[0-9a-f]{16}", re.ASCII)
 ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -33,6 +35,16 @@ def is_well_formed(key: str) -> bool:
         and key.isascii()
         and _checksum(key[:-CHECKSUM_CHARS]) == key[-CHECKSUM_CHARS:]
     )
+
+
+def new_key_id(random: Callable[[int], bytes]) -> str:
+    """A name for a new key."""
+    return f"key_{random(8).hex()}"
+
+
+def is_key_id(text: str) -> bool:
+    """Whether this may name a key."""
+    return KEY_ID.fullmatch(text) is not None
 
 
 def shown(key: str) -> str:

@@ -17,7 +17,7 @@ from scalix_free.core.errors import Code, MailError, Refusal, StoreUnavailable
 from scalix_free.core.ledger import Admitted, Ask, Policy, Subject
 from scalix_free.core.ports import Clock, Ledger, Mailer
 from scalix_free.identity.address import address_bucket, network_bucket
-from scalix_free.identity.api_key import MOST_KEYS, new_key, shown
+from scalix_free.identity.api_key import MOST_KEYS, is_key_id, new_key, new_key_id, shown
 from scalix_free.identity.identify import ANONYMOUS, REGISTERED
 from scalix_free.identity.keyring import Keyring
 from scalix_free.identity.known import KnownKeys
@@ -170,6 +170,8 @@ class Accounts:
         """Make a key of the caller's account invalid."""
         if (account_id := _account_of(caller)) is None:
             return NO_ACCOUNT
+        if not is_key_id(key_id):
+            return NO_KEY
         try:
             removed = await self.store.remove_key(account_id, key_id)
         except StoreUnavailable:
@@ -180,7 +182,7 @@ class Accounts:
     async def _key(self, account_id: str) -> NewKey | None:
         key = new_key(secrets.choice)
         entry = ApiKey(
-            id=f"key_{secrets.token_hex(8)}",
+            id=new_key_id(os.urandom),
             account_id=account_id,
             shown=shown(key),
             created_ms=self.clock(),
