@@ -2,8 +2,10 @@
 
 import random
 import re
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +202,31 @@ def test_a_link_is_good_once_by_post_and_signing_in_again_gives_another_key(
     assert again["user_id"] == first["user_id"]
     assert again["api_key"] != first["api_key"]
     assert known_by(caller, first["api_key"]).limits()["tier"] == "registered"
+
+
+def test_an_account_that_the_operator_made_pro_has_no_limit_but_that_of_calls_at_once(
+    caller: Caller, postbox: Postbox, service: RunningService
+) -> None:
+    email = "pro@journeys.example"
+    caller.request("POST", f"{API}/register", json={"email": email})
+    body = {"email": email, "code": code_in(mail_to(postbox, email))}
+    key = caller.request("POST", f"{API}/verify", json=body).json()["api_key"]
+    with closing(sqlite3.connect(service.data / "database.sqlite")) as database, database:
+        database.execute("UPDATE accounts SET tier = 'pro' WHERE email = ?", (email,))
+    pro = known_by(caller, key)
+
+    told = pro.answer()["free_tier"]
+    assert (told["tier"], told["remaining_requests"], told["remaining_tokens"]) == (
+        *("pro", None),
+        None,
+    )
+    limits = {window["name"]: window["limit"] for window in pro.limits()["windows"]}
+    assert limits == {
+        "requests_hour": None,
+        "requests_day": None,
+        "tokens_day": None,
+        "concurrent": 10,
+    }
 
 
 @pytest.mark.slow
