@@ -8,6 +8,7 @@ import pytest
 
 from tests.api.caller import Caller
 from tests.api.models import ALL, Fresh, fresh_models
+from tests.postgres import Postgres, running_postgres
 from tests.service import RunningService, provider, running_service
 from tests.world import RunningWorld, running_world
 
@@ -30,6 +31,13 @@ def service(
     folder = tmp_path_factory.mktemp("service")
     with running_service(folder, provider(world.base_url, ALL), overrides) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL of our own, started by the first test that needs it."""
+    with running_postgres() as postgres:
+        yield postgres
 
 
 @pytest.fixture(scope="session")

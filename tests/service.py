@@ -89,6 +89,16 @@ class RunningService:
         """All that was complained of so far."""
         return self.log.read_text()
 
+    def said_after(self, mark: str, end: str = "") -> str:
+        """What was written after a mark, once both it and what follows up to ``end`` are there."""
+        until = time.monotonic() + END_S
+        while time.monotonic() < until:
+            _, found, after = self.errors.partition(mark)
+            if found and end in after:
+                return after
+            time.sleep(0.01)
+        raise AssertionError(f"{mark} was not written: {self.errors}")
+
 
 @contextmanager
 def running_service(
@@ -127,7 +137,7 @@ def _environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("SCALIX_FREE_") and name not in VARIABLES
+        if not name.startswith("SCALIX_FREE_") and name not in {*VARIABLES, "DATABASE_URL"}
     }
 
 

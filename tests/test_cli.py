@@ -105,6 +105,24 @@ STARTS = {
         ("data/ledger.sqlite: cannot be used as the ledger",),
         prepare=folder_at("data/ledger.sqlite"),
     ),
+    "the database is none": Start(
+        ("data/database.sqlite: cannot be used as the database: file is not a database",),
+        prepare=file_at(
+            "data/database.sqlite", "This is no database, however long it may be. " * 9
+        ),
+    ),
+    "the database is a folder": Start(
+        ("data/database.sqlite: cannot be used as the database: Is a directory",),
+        prepare=folder_at("data/database.sqlite"),
+    ),
+    "the database does not answer": Start(
+        ("store.database: postgresql://********@127.0.0.1:1/db: cannot be reached",),
+        variables={"DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/db"},
+    ),
+    "the database is another's": Start(
+        ("DATABASE_URL: expected", "postgresql://"),
+        variables={"DATABASE_URL": "mysql://me:hunter2@127.0.0.1/db"},
+    ),
     "the secret is too short": Start(
         ("data/secret: too short to be a secret", "delete it"),
         prepare=file_at("data/secret", "short\n"),

@@ -151,14 +151,28 @@ def test_every_route_is_described(plain: RunningService) -> None:
     served = {(method.upper(), path) for path, methods in paths.items() for method in methods}
 
     assert served <= described_routes()
-    beside = {("GET", "/metrics"), ("GET", "/openapi.json"), ("GET", "/docs")}
+    beside = {("GET", page) for page in ("/metrics", "/openapi.json", "/docs", "/verify")}
     assert described_routes() - served == beside
 
 
+WITHOUT_ANYTHING = {
+    ("POST", "/api/v1/free/session"): 200,
+    ("GET", "/api/v1/free/session"): 404,
+    ("GET", "/api/v1/free/keys"): 401,
+    ("POST", "/api/v1/free/keys"): 401,
+    ("DELETE", "/api/v1/free/keys/{key_id}"): 401,
+    ("GET", "/api/v1/free/me"): 401,
+    ("DELETE", "/api/v1/free/me"): 401,
+}
+"""What says something else, to a request without credential and body, than 200 or 415."""
+
+
 def test_every_route_that_is_described_is_there(plain: RunningService) -> None:
+    assert set(WITHOUT_ANYTHING) <= described_routes()
     for method, path in described_routes():
-        answer = httpx.request(method, plain.url + path.replace("{model_id}", "scalix-free"))
-        assert answer.status_code == (200 if method == "GET" else 415), path
+        url = plain.url + path.replace("{model_id}", "scalix-free")
+        expected = WITHOUT_ANYTHING.get((method, path), 200 if method == "GET" else 415)
+        assert httpx.request(method, url).status_code == expected, path
 
 
 @pytest.mark.parametrize("code", list(Code))
@@ -189,12 +203,16 @@ def test_what_an_answer_says_is_what_the_manual_shows(plain: RunningService) -> 
     question = {"messages": [{"role": "user", "content": "Hi"}]}
     answer = httpx.post(f"{plain.url}/v1/chat/completions", json=question).json()
     refusal = httpx.post(f"{plain.url}/v1/chat/completions", json={}).json()
-    (shown, refused) = blocks(API, "json")
+    (challenge, shown, refused) = blocks(API, "json")
 
     for part in (answer, answer["choices"][0], answer["choices"][0]["message"]):
         assert [key for key in part if f'"{key}"' not in shown] == []
     assert [key for key in answer["free_tier"] if f'"{key}"' not in shown] == []
     assert [key for key in refusal["error"] if f'"{key}"' not in refused] == []
+
+    puzzle = httpx.get(f"{plain.url}/api/v1/free/challenge").json()
+    for part in (puzzle, puzzle["parameters"], puzzle["parameters"]["data"]):
+        assert [key for key in part if f'"{key}"' not in challenge] == []
 
 
 # ── Operations ───────────────────────────────────────────────────────────────────────────────
@@ -310,7 +328,7 @@ def test_every_decision_is_listed_and_numbered_once() -> None:
     listed = re.findall(r"\((\d{4}-[^)]+)\)", (folder / "README.md").read_text())
 
     assert listed == names
-    assert [name[:4] for name in names] == [f"{n:04}" for n in range(1, len(names) + 1)]
+    assert len({name[:4] for name in names}) == len(names)
     for name in names:
         text = (folder / name).read_text()
         headings = re.findall(r"^## (.+)$", text, re.MULTILINE)

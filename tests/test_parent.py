@@ -230,6 +230,7 @@ def test_what_is_kept_is_for_its_owner_alone(tmp_path: Path, world: RunningWorld
     try:
         with running_service(tmp_path, of_world(world, "one")) as service:
             assert ask(service).status_code == 200
+            until((service.data / "database.sqlite-wal").exists)  # written a moment later
             files = [path for path in service.data.iterdir() if path.is_file()]
             modes = {path.name: mode(path) for path in files}
             assert mode(service.data) == 0o700
@@ -237,7 +238,8 @@ def test_what_is_kept_is_for_its_owner_alone(tmp_path: Path, world: RunningWorld
     finally:
         os.umask(before)
 
-    assert {"secret", "lock", "ledger.sqlite", "ledger.sqlite-wal"} <= modes.keys()
+    databases = ("ledger.sqlite", "database.sqlite")
+    assert {"secret", "lock", *databases, *(f"{name}-wal" for name in databases)} <= modes.keys()
     assert set(modes.values()) == {0o600}
 
 
@@ -276,9 +278,9 @@ def test_it_ends_at_once_when_nothing_runs(
     assert not [process for process in family if process.runs]
     assert service.errors == ""
     assert not list((tmp_path / "tmp").iterdir())
-    # The last to close the ledger has put it into one file.
+    # The last to close a database has put it into one file.
     kept = {path.name for path in service.data.iterdir()}
-    assert kept == {"secret", "lock", "ledger.sqlite"}
+    assert kept == {"secret", "lock", "ledger.sqlite", "database.sqlite"}
 
 
 def test_ctrl_c_reaches_the_whole_group_and_is_no_failure(tmp_path: Path) -> None:

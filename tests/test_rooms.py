@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parent.parent / "src/scalix_free"
-HEAVY = ("aiohttp", "litestar", "prometheus_client", "uvicorn", "uvloop", "xllamacpp", "jinja2")
+HEAVY = (
+    *("aiohttp", "litestar", "prometheus_client", "uvicorn", "uvloop", "xllamacpp", "jinja2"),
+    *("sqlalchemy", "alembic", "aiosqlite", "asyncpg"),
+)
 
 
 def test_the_arrows_between_the_rooms_hold(tmp_path: Path) -> None:

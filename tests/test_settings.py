@@ -134,24 +134,29 @@ WORKING: dict[str, object] = {
     "routing.idle_timeout_s": 31,
     "routing.hold_headers_s": 0,
     "accounting.tokens_counted": "new",
-}
-MISSING_FEATURES: dict[str, object] = {
-    "store.ledger": "redis://cache.example:6379/0",
     "store.database": "postgresql://db.example/free",
-    "store.on_ledger_outage": "deny",
     "tiers.registered.requests_per_hour": 11,
     "tiers.registered.requests_per_day": 51,
-    "tiers.registered.tokens_per_day": "unlimited",
+    "tiers.registered.tokens_per_day": 10001,
     "tiers.registered.concurrent": 3,
     "tiers.registered.max_output_tokens": 4097,
     "tiers.registered.default_output_tokens": 1025,
     "tiers.registered.context_tokens": 32769,
-    "tiers.pro.daily_budget_share": 0.25,
     "tiers.pro.concurrent": 11,
     "tiers.pro.context_tokens": 1048577,
-    "addresses.users_per_hour": 51,
     "addresses.identities_per_day": 7,
     "networks.identities_per_day": 31,
+    "identity.proof_of_work": "never",
+    "mail.url": "smtp://mail.example",
+    "mail.from": "free@example.org",
+}
+BESIDE = {"mail.url": "from = 'free@example.org'\n"}
+"""What some of them need beside them in their table."""
+MISSING_FEATURES: dict[str, object] = {
+    "store.ledger": "redis://cache.example:6379/0",
+    "store.on_ledger_outage": "deny",
+    "tiers.pro.daily_budget_share": 0.25,
+    "addresses.users_per_hour": 51,
     "content.max_prompt_chars": 10001,
     "content.blocked_keywords": ["malicious"],
     "content.max_requests_per_session": 101,
@@ -159,10 +164,7 @@ MISSING_FEATURES: dict[str, object] = {
     "caches.model_health.max_size": 101,
     "caches.user_preferences.ttl_s": 3601,
     "caches.user_preferences.max_size": 5001,
-    "identity.proof_of_work": "never",
     "routing.queue_wait_s": 0,
-    "mail.url": "smtp://mail.example",
-    "mail.from": "free@example.org",
     "abuse.mode": "off",
     "payments.stripe_api_key": "sk_test_x",
     "payments.stripe_webhook_secret": "whsec_x",
@@ -207,7 +209,6 @@ CATALOGUE_VARIABLES = [
 ]
 OTHER_VARIABLES = [
     "REDIS_URL",
-    "DATABASE_URL",
     "LITELLM_PROXY_URL",
     "LITELLM_MASTER_KEY",
     "STRIPE_API_KEY",
@@ -386,14 +387,15 @@ def test_a_row_that_is_switched_off_needs_a_name_only(at: Place) -> None:
 
 @pytest.mark.parametrize("key", WORKING)
 def test_a_key_is_read_from_the_file(at: Place, key: str) -> None:
-    read = value_of(at.settings(toml(key, WORKING[key])), key)
+    read = value_of(at.settings(toml(key, WORKING[key]) + BESIDE.get(key, "")), key)
     assert read == (at.cwd / str(WORKING[key]) if key == "local.model_path" else WORKING[key])
 
 
 @pytest.mark.parametrize("key", WORKING)
 def test_a_variable_overrides_the_file(at: Place, key: str) -> None:
-    file = sample()
-    read = value_of(at.settings(file, **{variable(key): as_text(WORKING[key])}), key)
+    beside = {variable("mail.from"): "somebody@example.org"}
+    said = {**beside, variable(key): as_text(WORKING[key])}
+    read = value_of(at.settings(sample(), **said), key)
     assert read == (at.cwd / str(WORKING[key]) if key == "local.model_path" else WORKING[key])
 
 
@@ -862,6 +864,11 @@ def refusals() -> Iterator[tuple[str, str]]:
     yield "content.blocked_keywords = 'a'", 'content.blocked_keywords: expected a list, got "a"'
     yield "mail.from = 'nobody'", 'mail.from: expected a mail address, got "nobody"'
     yield "mail.sender = 'a@b'", "mail.sender: unknown key"
+    for url in ("smtp://", "smtp://:25", "smtp://x:y", "smtps://x:0", "smtp://x:99999"):
+        yield f"mail.url = '{url}'", 'mail.url: expected "console" or an smtp:// or smtps:// URL'
+    for secret in ("a,", ",", "a, ,b"):
+        yield f"server.secret = '{secret}'", "server.secret: is empty before or after a comma"
+    yield "mail.url = 'smtp://x'", "mail.from: is missing: a mail server has to be told whose mail"
     yield "mail.url = 'http://x'", 'mail.url: expected "console" or an smtp:// or smtps:// URL'
     yield "store.ledger = 'redis://'", 'store.ledger: expected "sqlite" or a redis:// or rediss://'
     yield "store.database = 'redis://x'", 'store.database: expected "sqlite" or a postgresql:// URL'
@@ -1056,6 +1063,26 @@ def test_a_public_url_becomes_an_origin(at: Place, written: str, origin: str) ->
 def test_a_public_url_is_an_origin(at: Place, url: str) -> None:
     wanted = "server.public_url: expected an http:// or https:// URL without a path, got"
     assert at.refusal(toml("server.public_url", url)) == f'scalix-free.toml: {wanted} "{url}"'
+
+
+# Usual variables
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:hunter2@db/free", "postgres://db/free"])
+def test_the_usual_variable_is_the_database_where_the_key_is_not_written(
+    at: Place, url: str
+) -> None:
+    assert at.settings("").store.database == SecretUrl("sqlite")
+    assert at.settings("", DATABASE_URL="").store.database == SecretUrl("sqlite")
+    assert at.settings("", DATABASE_URL=url).store.database == SecretUrl(url)
+    assert at.load("", DATABASE_URL=url).warnings == ()
+    written = at.settings('store.database = "sqlite"', DATABASE_URL=url)
+    assert written.store.database == SecretUrl("sqlite")
+
+
+def test_a_database_that_is_none_of_ours_is_refused_without_its_password(at: Place) -> None:
+    line = at.refusal("", DATABASE_URL="mysql://me:hunter2@db/free")
+    assert line == 'DATABASE_URL: expected "sqlite" or a postgresql:// URL'
 
 
 # What this version lacks

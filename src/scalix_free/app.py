@@ -3,42 +3,82 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from importlib.resources import files
+from typing import Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from scalix_free import __version__
-from scalix_free.admission.quotas import address_policy, network_policy, tier_policy
+from scalix_free.admission.quotas import (
+    address_policy,
+    mail_policy,
+    mint_policy,
+    network_policy,
+    tier_policy,
+)
+from scalix_free.api.account import account_routes
 from scalix_free.api.completion import Completions
+from scalix_free.api.cookie import Cookies
 from scalix_free.api.errors import ErrorWriter
-from scalix_free.api.exchange import BodyLimits
+from scalix_free.api.exchange import BodyLimits, Visitors
 from scalix_free.api.free import free_routes
 from scalix_free.api.guard import Guard
+from scalix_free.api.intake import Intake
 from scalix_free.api.operations import Operations, operations_routes
 from scalix_free.api.reference import description, reference_routes
 from scalix_free.api.routes import build_http
+from scalix_free.api.session import session_routes
 from scalix_free.core.caller import Tier
 from scalix_free.core.clock import wall_clock
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ledger import Policy, Subject
-from scalix_free.core.ports import Clock
+from scalix_free.core.ports import Clock, Listener, Mailer
 from scalix_free.identity.address import honest_address, is_loopback, is_trusted
-from scalix_free.identity.identify import KNOWN_ADDRESSES, Limits, identifier
+from scalix_free.identity.identify import (
+    ANONYMOUS,
+    KNOWN_ADDRESSES,
+    PRO,
+    REGISTERED,
+    Identifier,
+    Limits,
+)
+from scalix_free.identity.keyring import Keyring
+from scalix_free.identity.known import KnownKeys
+from scalix_free.identity.mailbox import read_domains
+from scalix_free.identity.minted import Mint
+from scalix_free.identity.proof import Puzzles
+from scalix_free.mail import ConsoleMailer, Outbox, SmtpMailer, mail_server
 from scalix_free.providers.openai_http import Endpoint, OpenAIHttp, open_session
 from scalix_free.routing.attempts import Patience
 from scalix_free.routing.catalogue import Catalogue, Model
 from scalix_free.runtime import LocalModel, Runtime
-from scalix_free.serve import Service
-from scalix_free.settings import Secret, Settings
+from scalix_free.serve import (
+    Accounts,
+    Callers,
+    Identify,
+    MailLimits,
+    OwnData,
+    Pricing,
+    Revocations,
+    Service,
+    Sessions,
+)
+from scalix_free.settings import FreeTier, ProTier, Secret, Settings
+from scalix_free.storage.accounts import SqlAccounts
+from scalix_free.storage.database import Database
 from scalix_free.storage.sqlite_ledger import SqliteLedger, count_active
+from scalix_free.storage.usage_batches import UsageBatches
+from scalix_free.storage.usage_log import SqlUsageLog
 from scalix_free.telemetry import Metrics
 from scalix_free.web.reference import reference_pages
+from scalix_free.web.verify import verify_pages
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +89,12 @@ LOCAL_PRIORITY: Final = 1_000_000
 HIDDEN_TOKENS: Final = 1_024
 """A reasoning model's allowance for thought, where the configuration names none."""
 
+PRO_OUTPUT_TOKENS: Final = 4_096
+"""What an answer of the pro tier may have where the caller names no cap."""
+
+DISPOSABLE: Final = files("scalix_free.identity").joinpath("disposable_domains.txt")
 HOUR_MS: Final = 3_600_000
-TIERS: Final = ("anonymous",)
+TIERS: Final = (ANONYMOUS, REGISTERED, PRO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,12 +122,25 @@ async def open_app(
     )
     await ledger.open()
     try:
-        async with open_session() as session:
-            service = _service(runtime, ledger, session, metrics, clock)
+        async with (
+            _opened(Database(runtime.database)) as database,
+            _opened(UsageBatches(SqlUsageLog(database), clock=clock)) as usage,
+            _people(runtime, ledger, SqlAccounts(database), clock) as people,
+            open_session() as session,
+        ):
+            service = _service(
+                runtime,
+                session,
+                clock,
+                identify=people.callers.identify,
+                ledger=ledger,
+                listeners=(metrics, usage),
+            )
             errors = ErrorWriter(runtime.public_url)
             http = _http(
                 runtime,
                 service,
+                people,
                 errors,
                 Operations(
                     store_ready=lambda: _store_ready(ledger),
@@ -100,20 +157,40 @@ async def open_app(
         metrics.write()
 
 
+class _Closable(Protocol):
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+T = TypeVar("T", bound=_Closable)
+
+
+@asynccontextmanager
+async def _opened(thing: T) -> AsyncIterator[T]:
+    await thing.open()
+    try:
+        yield thing
+    finally:
+        await thing.close()
+
+
 # ── The service ──────────────────────────────────────────────────────────────────────────────
 
 
 def _service(
     runtime: Runtime,
-    ledger: SqliteLedger,
     session: aiohttp.ClientSession,
-    metrics: Metrics,
     clock: Clock,
+    *,
+    identify: Identify,
+    ledger: SqliteLedger,
+    listeners: Sequence[Listener],
 ) -> Service:
     settings = runtime.settings
     routing = settings.routing
     return Service(
-        identify=identifier(_limits(settings), runtime.secret),
+        identify=identify,
         ledger=ledger,
         catalogue=_catalogue(runtime, session, clock),
         patience=Patience(
@@ -121,40 +198,9 @@ def _service(
             first_token_s=routing.first_token_timeout_s,
             idle_s=routing.idle_timeout_s,
         ),
-        listeners=(metrics,),
+        listeners=listeners,
         clock=clock,
         counts_whole_prompt=settings.accounting.tokens_counted == "total",
-    )
-
-
-def _limits(settings: Settings) -> Limits:
-    anonymous, addresses, networks = (
-        settings.tiers.anonymous,
-        settings.addresses,
-        settings.networks,
-    )
-    return Limits(
-        anonymous=Tier(
-            name="anonymous",
-            policy=tier_policy(
-                "anonymous",
-                requests_per_hour=anonymous.requests_per_hour,
-                requests_per_day=anonymous.requests_per_day,
-                tokens_per_day=anonymous.tokens_per_day,
-                concurrent=anonymous.concurrent,
-            ),
-            max_output_tokens=anonymous.max_output_tokens or UNBOUNDED_TOKENS,
-            default_output_tokens=anonymous.default_output_tokens,
-            context_tokens=anonymous.context_tokens or UNBOUNDED_TOKENS,
-        ),
-        address=address_policy(
-            per_minute=addresses.requests_per_minute,
-            per_hour=addresses.requests_per_hour,
-            per_day=addresses.requests_per_day,
-        ),
-        network=network_policy(
-            per_hour=networks.requests_per_hour, per_day=networks.requests_per_day
-        ),
     )
 
 
@@ -209,10 +255,147 @@ def _local_model(local: LocalModel, session: aiohttp.ClientSession, clock: Clock
     )
 
 
+# ── People ───────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """What there is to do about being somebody."""
+
+    callers: Callers
+    sessions: Sessions
+    accounts: Accounts
+    own_data: OwnData
+    identifier: Identifier
+
+
+@asynccontextmanager
+async def _people(
+    runtime: Runtime, ledger: SqliteLedger, store: SqlAccounts, clock: Clock
+) -> AsyncIterator[People]:
+    settings = runtime.settings
+    keyring = Keyring(runtime.secret)
+    known, revocations = KnownKeys(clock), Revocations(store, clock)
+    identifier = Identifier(_limits(settings), keyring, clock, revocations.__contains__)
+    with contextlib.suppress(StoreUnavailable):  # it is tried again
+        await revocations.refresh()
+    refreshing = asyncio.create_task(revocations.keep_fresh())
+    try:
+        async with Outbox(_mailer(settings)) as outbox:
+            yield People(
+                callers=Callers(identifier, store, known, clock),
+                sessions=Sessions(
+                    keyring=keyring,
+                    mint=Mint(keyring),
+                    puzzles=Puzzles(keyring, clock),
+                    pricing=_pricing(settings),
+                    ledger=ledger,
+                    once=ledger,
+                    accounts=store,
+                    clock=clock,
+                ),
+                accounts=Accounts(
+                    keyring=keyring,
+                    known=known,
+                    ledger=ledger,
+                    store=store,
+                    mailer=outbox,
+                    mail_limits=MailLimits(
+                        mailbox=mail_policy("mailbox"),
+                        address=mail_policy("address"),
+                        network=mail_policy("network"),
+                    ),
+                    disposable=read_domains(DISPOSABLE.read_text("utf-8")),
+                    public_url=runtime.public_url,
+                    clock=clock,
+                ),
+                own_data=OwnData(accounts=store, known=known, revocations=revocations),
+                identifier=identifier,
+            )
+    finally:
+        refreshing.cancel()
+
+
+def _mailer(settings: Settings) -> Mailer:
+    url, sender = settings.mail.url.reveal(), settings.mail.sender
+    if url == "console" or sender is None:
+        return ConsoleMailer()
+    return SmtpMailer(mail_server(url), sender)
+
+
+def _pricing(settings: Settings) -> Pricing:
+    of_address = settings.addresses.identities_per_day
+    of_network = settings.networks.identities_per_day
+    return Pricing(
+        mode=settings.identity.proof_of_work,
+        address=mint_policy("address", of_address),
+        network=mint_policy("network", of_network),
+        address_most=of_address,
+        network_most=of_network,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    tiers, addresses, networks = settings.tiers, settings.addresses, settings.networks
+    return Limits(
+        tiers={
+            ANONYMOUS: _free_tier(ANONYMOUS, tiers.anonymous),
+            REGISTERED: _free_tier(REGISTERED, tiers.registered),
+            PRO: _pro_tier(tiers.pro),
+        },
+        address=address_policy(
+            per_minute=addresses.requests_per_minute,
+            per_hour=addresses.requests_per_hour,
+            per_day=addresses.requests_per_day,
+        ),
+        network=network_policy(
+            per_hour=networks.requests_per_hour, per_day=networks.requests_per_day
+        ),
+    )
+
+
+def _free_tier(name: str, tier: FreeTier) -> Tier:
+    return Tier(
+        name=name,
+        policy=tier_policy(
+            name,
+            requests_per_hour=tier.requests_per_hour,
+            requests_per_day=tier.requests_per_day,
+            tokens_per_day=tier.tokens_per_day,
+            concurrent=tier.concurrent,
+        ),
+        max_output_tokens=tier.max_output_tokens or UNBOUNDED_TOKENS,
+        default_output_tokens=tier.default_output_tokens,
+        context_tokens=tier.context_tokens or UNBOUNDED_TOKENS,
+    )
+
+
+def _pro_tier(tier: ProTier) -> Tier:
+    return Tier(
+        name=PRO,
+        policy=tier_policy(
+            PRO,
+            requests_per_hour=None,
+            requests_per_day=None,
+            tokens_per_day=None,
+            concurrent=tier.concurrent,
+        ),
+        max_output_tokens=UNBOUNDED_TOKENS,
+        default_output_tokens=PRO_OUTPUT_TOKENS,
+        context_tokens=tier.context_tokens or UNBOUNDED_TOKENS,
+    )
+
+
 # ── HTTP ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _http(runtime: Runtime, service: Service, errors: ErrorWriter, operations: Operations) -> Guard:
+def _http(
+    runtime: Runtime,
+    service: Service,
+    people: People,
+    errors: ErrorWriter,
+    operations: Operations,
+) -> Guard:
     settings = runtime.settings
     trusted = settings.server.trusted_proxies
 
@@ -230,10 +413,20 @@ def _http(runtime: Runtime, service: Service, errors: ErrorWriter, operations: O
             warn_of_proxy()
         return honest_address(peer, forwarded, trusted)
 
+    def is_valid(token: str, address: str) -> bool:
+        return people.identifier.minted(token, address) is not None
+
+    visitors = Visitors(honest, Cookies(runtime.public_url, is_valid))
+    intake = Intake(
+        errors=errors,
+        visitors=visitors,
+        callers=people.callers,
+        body_timeout_s=settings.server.body_timeout_s,
+    )
     completions = Completions(
         service=service,
         errors=errors,
-        honest=honest,
+        visitors=visitors,
         body_limits=BodyLimits(settings.server.max_body_bytes, settings.server.body_timeout_s),
         hold_headers_s=settings.routing.hold_headers_s,
         draining=operations.draining,
@@ -241,7 +434,10 @@ def _http(runtime: Runtime, service: Service, errors: ErrorWriter, operations: O
     http = build_http(
         completions=completions,
         routes=[
-            *free_routes(service, errors, honest),
+            *free_routes(service, errors, visitors),
+            *session_routes(intake, people.sessions, service.clock),
+            *account_routes(intake, people.accounts, people.own_data),
+            *verify_pages(people.accounts),
             *operations_routes(operations, errors),
             *reference_routes(),
             *reference_pages(lambda app: description(app)(), runtime.public_url, __version__),

@@ -20,7 +20,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -35,11 +35,13 @@ from scalix_free.providers.llama_model import (
 )
 from scalix_free.runtime import LocalModel, Runtime
 from scalix_free.settings import Loaded, Settings
+from scalix_free.storage.migrations import is_current
 from scalix_free.storage.sqlite_ledger import connect
 
 log = logging.getLogger(__name__)
 
 LEDGER_FILE: Final = "ledger.sqlite"
+DATABASE_FILE: Final = "database.sqlite"
 DEMONSTRATION_ID: Final = "local/demonstration-smollm2-135m"
 SLOT_TOKENS: Final = 2_048
 BACKLOG: Final = 2_048
@@ -106,6 +108,53 @@ def prepare_ledger(settings: Settings) -> None:
         path.chmod(0o600)
     except (sqlite3.Error, OSError) as error:
         raise StartError(f"{path}: cannot be used as the ledger: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class DatabasePlace:
+    """Where accounts and usage are kept.
+
+    ``place`` may hold a password, ``shown`` does not. ``is_current``: there is nothing to migrate.
+    """
+
+    place: str = field(repr=False)
+    shown: str
+    is_current: bool
+
+
+def find_database(settings: Settings) -> DatabasePlace:
+    """The database, its file made for us alone where it is one. A server is not spoken to yet."""
+    database = settings.store.database
+    if database.reveal() != "sqlite":
+        return DatabasePlace(database.reveal(), f"store.database: {database}", is_current=False)
+    path = settings.data_dir / DATABASE_FILE
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        path.chmod(0o600)
+    except OSError as error:
+        raise StartError(f"{path}: cannot be used as the database: {_why(error)}") from None
+    return DatabasePlace(str(path), str(path), is_current=is_current(str(path)))
+
+
+async def migrate(database: DatabasePlace) -> None:
+    """Bring the database's tables up to date, in a process of its own: the parent stays small."""
+    if database.is_current:
+        return
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "scalix_free.storage.migrations"),
+        stdin=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # a signal to our group is ours alone
+    )
+    try:
+        _, said = await process.communicate(database.place.encode())
+    finally:
+        if process.returncode is None:  # broken off: what it had begun is undone
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        lines = said.decode(errors="replace").strip().splitlines()
+        raise StartError(f"{database.shown}: {lines[-1] if lines else 'cannot be migrated'}")
 
 
 @contextmanager
@@ -357,6 +406,7 @@ def run(loaded: Loaded, write: Callable[[str], object]) -> None:
         stack.enter_context(locked_data(settings.data_dir))
         secret = read_secret(settings)
         prepare_ledger(settings)
+        database = find_database(settings)
         listener = stack.enter_context(bind(settings.server.host, settings.server.port))
         local = settle_local(settings)
         if isinstance(local, Local):
@@ -368,6 +418,7 @@ def run(loaded: Loaded, write: Callable[[str], object]) -> None:
             public_url=public_url_of(settings, listener.getsockname()[1]),
             local=local.model if isinstance(local, Local) else None,
             started_at=time.time(),
+            database=database.place,
         )
         metrics = stack.enter_context(counts_folder(settings.data_dir / "metrics"))
         missing = local.reason if isinstance(local, Absent) else None
@@ -375,6 +426,7 @@ def run(loaded: Loaded, write: Callable[[str], object]) -> None:
             _supervise(
                 lambda ready: Workers(runtime, listener, metrics, ready),
                 local if isinstance(local, Local) else None,
+                database,
                 settings.workers,
                 lambda state: write(banner(runtime, loaded, state, missing)),
             )
@@ -384,6 +436,7 @@ def run(loaded: Loaded, write: Callable[[str], object]) -> None:
 async def _supervise(
     workers_of: Callable[[asyncio.Future[None]], Workers],
     local: Local | None,
+    database: DatabasePlace,
     count: int,
     greet: Callable[[str], object],
 ) -> None:
@@ -399,8 +452,16 @@ async def _supervise(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end)
     kept = loop.create_task(keep_local(models, local)) if local else None
-    tasks = [loop.create_task(serving.keep(f"worker {i + 1}", workers.start)) for i in range(count)]
+    tasks: list[asyncio.Task[None]] = []
     try:
+        migrating = loop.create_task(migrate(database))
+        await _first_of(migrating, serving.ending.wait())
+        if serving.ending.is_set():
+            return
+        migrating.result()
+        tasks += [
+            loop.create_task(serving.keep(f"worker {i + 1}", workers.start)) for i in range(count)
+        ]
         await workers.ready
         state = ""
         if local is not None and kept is not None:

@@ -25,7 +25,8 @@ class LocalModel:
 class Runtime:
     """What is settled once per machine, before any worker starts.
 
-    ``ledger`` is the file of people's limits, or ``:memory:``.
+    ``ledger`` is the file of people's limits, ``database`` that of accounts and usage or the URL of
+    a server; either may be ``:memory:``.
     """
 
     settings: Settings
@@ -34,3 +35,4 @@ class Runtime:
     public_url: str
     local: LocalModel | None
     started_at: float
+    database: str = field(default=":memory:", repr=False)

@@ -1,6 +1,14 @@
 """The limits as the contract names them."""
 
-from scalix_free.admission.quotas import address_policy, network_policy, tier_policy
+import pytest
+
+from scalix_free.admission.quotas import (
+    address_policy,
+    mail_policy,
+    mint_policy,
+    network_policy,
+    tier_policy,
+)
 from scalix_free.core.ledger import Limit, Unit
 
 HOUR, DAY = 3_600_000, 86_400_000
@@ -43,3 +51,27 @@ def test_addresses_and_networks_count_arrivals_alone() -> None:
     ]
     assert [(limit.most, limit.window_ms) for limit in network.limits] == [(300, HOUR), (None, DAY)]
     assert {limit.unit for limit in (*address.limits, *network.limits)} == {Unit.REQUESTS}
+
+
+@pytest.mark.parametrize(
+    ("figure", "most"), [(None, 1_000), (6, 1_000), (500, 1_000), (800, 1_600)]
+)
+def test_identities_are_counted_past_the_figure_from_which_they_cost_more(
+    figure: int | None, most: int
+) -> None:
+    policy = mint_policy("address", figure)
+
+    assert policy.limits == (Limit("address_identities", Unit.REQUESTS, most, DAY),)
+    assert policy.kind == "mint_address"
+    assert (figure or 0) < most
+
+
+def test_mails_are_bounded_by_whom_they_reach_and_who_causes_them() -> None:
+    found = {cause: mail_policy(cause) for cause in ("mailbox", "address", "network")}
+
+    assert {cause: policy.limits for cause, policy in found.items()} == {
+        "mailbox": (Limit("mailbox_mails", Unit.REQUESTS, 3, HOUR),),
+        "address": (Limit("address_mails", Unit.REQUESTS, 5, HOUR),),
+        "network": (Limit("network_mails", Unit.REQUESTS, 20, HOUR),),
+    }
+    assert not any(policy.leased for policy in found.values())

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalix_free.admission.quotas import address_policy, network_policy, tier_policy
+from scalix_free.admission.quotas import (
+    address_policy,
+    mail_policy,
+    mint_policy,
+    network_policy,
+    tier_policy,
+)
 from scalix_free.admission.refusals import refusal
 from scalix_free.core.errors import Code
 from scalix_free.core.ledger import Denied, Limit, Unit
@@ -20,6 +26,8 @@ LIMITS = {
         ),
         address_policy(per_minute=30, per_hour=100, per_day=200),
         network_policy(per_hour=300, per_day=1_000),
+        *(mint_policy(place, 6) for place in ("address", "network")),
+        *(mail_policy(cause) for cause in ("mailbox", "address", "network")),
     )
     for limit in policy.limits
 }

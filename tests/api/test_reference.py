@@ -18,7 +18,7 @@ from tests.service import served
 Json = dict[str, Any]
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
-NO_PART_OF_THE_API = {"/", "/docs", "/upgrade", "/metrics", "/openapi.json"}
+NO_PART_OF_THE_API = {"/", "/docs", "/upgrade", "/verify", "/metrics", "/openapi.json"}
 """Pages for people, what only operators see, and the description itself."""
 
 
@@ -118,6 +118,22 @@ async def test_every_mounted_route_is_described(
         for path, method in mounted
         if path not in NO_PART_OF_THE_API and not path.startswith("/static/")
     }
+
+
+def test_what_is_sent_to_sessions_and_accounts_is_described(description: Json) -> None:
+    fields = {
+        "session": {"altcha"},
+        "register": {"email"},
+        "sign-in": {"email"},
+        "verify": {"token", "email", "code"},
+    }
+    for name, expected in fields.items():
+        operation = description["paths"][f"/api/v1/free/{name}"]["post"]
+        body = operation["requestBody"]
+        schema = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+        assert set(description["components"]["schemas"][schema]["properties"]) == expected
+        assert body["required"] == (name != "session")
+        assert "default" in operation["responses"]
 
 
 def test_a_completion_is_described_by_what_is_read_and_written(description: Json) -> None:

@@ -12,6 +12,7 @@ from scalix_free.core.ledger import (
     LEAST_OUTPUT_TOKENS,
     MOST_ROWS,
     SUB_BUCKETS,
+    TURN_MS,
     Admitted,
     Ask,
     Book,
@@ -19,6 +20,7 @@ from scalix_free.core.ledger import (
     Level,
     Limit,
     Policy,
+    Subject,
     Unit,
     admit,
     beat,
@@ -629,12 +631,225 @@ def test_when_the_clock_goes_back_a_lease_still_lasts_45_seconds() -> None:
     assert levels(book, NOON + LEASE_MS)[0].used == 0
 
 
-def test_the_latest_of_all_books_tells_the_time() -> None:
+def test_each_book_has_a_time_of_its_own() -> None:
     own, shared = person(HOURLY), address(DAILY)
     yes([person(HOURLY), shared], asking(0), NOON)
+    early = NOON - 5_000
 
-    assert yes([own, shared], asking(1), NOON - 5_000).now_ms == NOON
-    assert level(own, HOURLY, NOON).resets_at_ms == NOON + HOUR
+    assert yes([own, shared], asking(1), early).now_ms == early
+    assert level(own, HOURLY, early).resets_at_ms == early + HOUR
+    assert used(shared, DAILY, NOON + DAY - 1) == 2
+    assert used(shared, DAILY, NOON + DAY) == 0
+
+
+# ── Turns ────────────────────────────────────────────────────────────────────────────────────
+
+
+def calling(n: int, turn: bytes = b"turn") -> Ask:
+    return asking(n)._replace(turn=turn)
+
+
+def test_four_calls_of_one_turn_are_charged_one_request() -> None:
+    book = person(HOURLY, TOKENS)
+    for n in range(4):
+        yes(book, calling(n), NOON + n)
+        assert [level.used for level in levels(book, NOON + n)] == [1, 100 * (n + 1)]
+    yes(book, calling(4), NOON + 4)
+    assert used(book, HOURLY, NOON + 4) == 2
+    for n in range(5, 8):
+        yes(book, calling(n), NOON + n)
+
+    assert used(book, HOURLY, NOON + 8) == 2
+    yes(book, calling(8, b"another turn"), NOON + 9)
+    assert used(book, HOURLY, NOON + 9) == 3
+
+
+def test_a_turn_is_over_after_ten_minutes() -> None:
+    book = person(HOURLY)
+    yes(book, calling(0), NOON)
+    yes(book, calling(1), NOON + TURN_MS - 1)
+    assert used(book, HOURLY, NOON + TURN_MS) == 1
+    yes(book, calling(2), NOON + TURN_MS)
+
+    assert used(book, HOURLY, NOON + TURN_MS) == 2
+
+
+def test_a_spared_call_comes_in_however_full_the_windows_of_requests_are() -> None:
+    book = person(Limit("requests_hour", Unit.REQUESTS, 1, HOUR), CALLS)
+    yes(book, calling(0), NOON)
+    assert no(book, asking(9), NOON).limit.unit is Unit.REQUESTS
+    yes(book, calling(1), NOON)
+
+    assert no(book, calling(2), NOON).limit == CALLS
+
+
+def test_a_spared_call_counts_at_its_address() -> None:
+    own, shared = person(HOURLY), address(DAILY)
+    for n in range(3):
+        yes([own, shared], calling(n), NOON)
+
+    assert (used(own, HOURLY, NOON), used(shared, DAILY, NOON)) == (1, 3)
+
+
+@pytest.mark.parametrize("kept_tokens", [0, 30])
+def test_when_the_counted_call_is_given_back_another_of_its_turn_is_counted(
+    kept_tokens: int,
+) -> None:
+    book = person(HOURLY)
+    for n in range(3):
+        yes(book, calling(n), NOON + n)
+    if kept_tokens:
+        settle([book], rid(0), kept_tokens, NOON + 3, counts=False)
+    else:
+        refund([book], rid(0))
+
+    assert level(book, HOURLY, NOON + 3) == Level(HOURLY, 1, NOON + 1 + HOUR)
+    refund([book], rid(1))
+    refund([book], rid(2))
+    assert used(book, HOURLY, NOON + 3) == 0
+
+
+def test_a_spared_call_that_is_given_back_is_not_counted_later() -> None:
+    book = person(HOURLY)
+    yes(book, calling(0), NOON)
+    yes(book, calling(1), NOON)
+    settle([book], rid(1), 7, NOON, counts=False)
+    refund([book], rid(0))
+
+    assert used(book, HOURLY, NOON) == 0
+
+
+def test_where_requests_are_counted_coarsely_turns_are_known_all_the_same() -> None:
+    book = person(MANY)
+    yes(book, calling(0), NOON)
+    settle([book], rid(0), 5, NOON)
+    yes(book, calling(1), NOON + TURN_MS - 1)
+
+    assert used(book, MANY, NOON + TURN_MS) == 1
+    settle([book], rid(1), 5, NOON + TURN_MS)
+    yes(book, calling(2), NOON + TURN_MS)
+    assert used(book, MANY, NOON + TURN_MS) == 2
+
+
+def test_a_wait_that_outlasts_the_turn_is_for_the_windows_of_requests_too() -> None:
+    most = Limit("address_hour", Unit.REQUESTS, 1, HOUR)
+    once = Limit("requests_day", Unit.REQUESTS, 1, DAY)
+    own, shared = person(once), address(most)
+    yes([own, shared], calling(0), NOON)
+    denied = no([own, shared], calling(1), NOON + 1)
+    soon = no([own, shared], calling(1), NOON + 1 + HOUR - 5 * MINUTE)
+
+    assert (denied.limit, denied.own, denied.retry_ms) == (once, True, DAY - 1)
+    assert (soon.limit, soon.own) == (once, True), "the turn was over long before"
+
+
+def test_a_wait_within_the_turn_is_not_for_the_windows_of_requests() -> None:
+    a_minute = Limit("address_minute", Unit.REQUESTS, 1, MINUTE)
+    own, shared = person(Limit("requests_day", Unit.REQUESTS, 1, DAY)), address(a_minute)
+    yes([own, shared], calling(0), NOON)
+    denied = no([own, shared], calling(1), NOON + 1)
+
+    assert (denied.limit, denied.own, denied.retry_ms) == (a_minute, False, MINUTE - 1)
+    yes([own, shared], calling(1), NOON + MINUTE)
+
+
+def test_while_a_turn_is_under_way_no_denial_lasts() -> None:
+    book = person(Limit("requests_hour", Unit.REQUESTS, 1, HOUR))
+    yes(book, calling(0), NOON)
+    settle([book], rid(0), 5, NOON)
+
+    assert not no(book, asking(1), NOON + TURN_MS - 1).lasting
+    assert no(book, asking(1), NOON + TURN_MS).lasting
+
+
+# ── Users ────────────────────────────────────────────────────────────────────────────────────
+
+USERS = Limit("address_users", Unit.USERS, 2, HOUR)
+
+
+def by(user: int, n: int) -> Ask:
+    own = Subject(user.to_bytes(16, "big"), Policy("person", ()))
+    return asking(n)._replace(subjects=(own,))
+
+
+def test_as_many_callers_as_a_window_of_users_says_come_in_as_often_as_they_like() -> None:
+    book = address(DAILY, USERS)
+    for n, user in enumerate((1, 2, 1, 2)):
+        yes(book, by(user, n), NOON + n)
+    denied = no(book, by(3, 9), NOON + 9)
+
+    assert (denied.limit, denied.used) == (USERS, 2)
+    # The first to leave is whoever was last seen first.
+    assert denied.retry_ms == HOUR + 2 - 9
+    no(book, by(3, 9), NOON + HOUR + 1)
+    yes(book, by(3, 9), NOON + HOUR + 2)
+
+
+def test_a_caller_who_has_left_the_window_needs_room_again() -> None:
+    book = address(USERS)
+    yes(book, by(1, 0), NOON)
+    yes(book, by(2, 1), NOON + 1)
+    yes(book, by(3, 2), NOON + HOUR)
+
+    assert no(book, by(1, 3), NOON + HOUR).limit == USERS
+    assert level(book, USERS, NOON + HOUR) == Level(USERS, 2, NOON + 1 + HOUR)
+
+
+def test_a_refund_takes_back_a_caller_who_was_there_for_it_alone() -> None:
+    own, book = person(HOURLY), address(USERS)
+    for n, user in enumerate((1, 1, 2)):
+        yes([own, book], by(user, n), NOON + n)
+    refund([own, book], rid(2))
+    assert used(book, USERS, NOON + 2) == 1
+    refund([own, book], rid(1))
+
+    assert level(book, USERS, NOON + 2) == Level(USERS, 1, NOON + HOUR)
+
+
+def test_users_are_the_same_after_packing() -> None:
+    book = address(DAILY, USERS)
+    for n, user in enumerate((1, 2, 1)):
+        yes(book, by(user, n), NOON + n)
+    again = unpack(pack(book), book.policy)
+
+    assert levels(again, NOON + 3) == levels(book, NOON + 3)
+    assert no(again, by(3, 9), NOON + 3) == no(book, by(3, 9), NOON + 3)
+
+
+# ── Books of arrivals as a caller's own ──────────────────────────────────────────────────────
+
+
+def test_an_arrival_tells_its_position_and_can_be_undone() -> None:
+    book = address(DAILY)
+    assert [yes(book, asking(n), NOON).levels[0].used for n in range(3)] == [1, 2, 3]
+    assert yes(book, asking(2), NOON).output_tokens == 90
+    assert refund([book], rid(1))
+    assert not refund([book], rid(1))
+
+    assert used(book, DAILY, NOON) == 2
+
+
+def test_a_denial_that_an_undoing_can_end_does_not_last() -> None:
+    book = address(Limit("a_day", Unit.REQUESTS, 1, DAY))
+    yes(book, asking(0), NOON)
+
+    assert not no(book, asking(1), NOON).lasting
+
+
+@pytest.mark.parametrize(
+    ("limits", "leased", "longest"),
+    [
+        ((Limit("m", Unit.REQUESTS, 5, MINUTE),), False, MINUTE),
+        ((Limit("m", Unit.REQUESTS, 5, 30 * DAY), CALLS), True, 30 * DAY),
+        ((USERS,), False, HOUR),
+        ((CALLS,), True, LATE_SETTLEMENT_MS),
+        ((Limit("large", Unit.REQUESTS, 5_000, DAY),), False, DAY + DAY // 60),
+    ],
+)
+def test_a_book_matters_as_long_as_its_longest_window(
+    limits: tuple[Limit, ...], leased: bool, longest: int
+) -> None:
+    assert Policy("any", limits, leased=leased).memory_ms == longest + LEASE_MS
 
 
 # ── Packing ──────────────────────────────────────────────────────────────────────────────────

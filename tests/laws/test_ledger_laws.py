@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 from scalix_free.core.ledger import (
     LATE_SETTLEMENT_MS,
     LEASE_MS,
+    TURN_MS,
     Admitted,
     Ask,
     Book,
@@ -25,6 +26,7 @@ from scalix_free.core.ledger import (
     Level,
     Limit,
     Policy,
+    Subject,
     Unit,
     admit,
     beat,
@@ -57,7 +59,8 @@ known = st.integers(0, 9)  # which of the requests that are known
 prompts = st.integers(0, 120)
 outputs = st.integers(1, 200)
 prices = st.integers(0, 300)
-asks = st.lists(st.tuples(people, places, prompts, outputs), min_size=1, max_size=4)
+turns = st.sampled_from([b"", b"", b"this", b"that"])
+asks = st.lists(st.tuples(people, places, prompts, outputs, turns), min_size=1, max_size=4)
 waits = st.one_of(
     st.integers(0, 20 * SECOND),
     st.integers(0, 120 * SECOND),
@@ -88,7 +91,13 @@ def person_limits(draw: st.DrawFn) -> tuple[Limit, ...]:
 def place_limits(draw: st.DrawFn) -> tuple[Limit, ...]:
     windows = draw(st.lists(st.sampled_from(WINDOWS), max_size=2, unique=True))
     most = st.none() | st.integers(3, 12)
-    return tuple(Limit(f"place_{w}", Unit.REQUESTS, draw(most), w) for w in windows)
+    limits = [Limit(f"place_{w}", Unit.REQUESTS, draw(most), w) for w in windows]
+    users = draw(st.none() | st.integers(1, 2))
+    limits.append(Limit("place_users", Unit.USERS, users, draw(st.sampled_from(WINDOWS))))
+    return tuple(draw(st.permutations(limits)))
+
+
+PEOPLE: Final = [Subject(bytes([who]) * 16, Policy("person", ())) for who in (0, 1)]
 
 
 class Ledgers(RuleBasedStateMachine):
@@ -110,21 +119,52 @@ class Ledgers(RuleBasedStateMachine):
     # ── Rules ───────────────────────────────────────────────────────────────────────────────
 
     @rule(asks=asks)
-    def ask(self, asks: Sequence[tuple[int, int, int, int]]) -> None:
-        for who, where, prompt, output in asks:
+    def ask(self, asks: Sequence[tuple[int, int, int, int, bytes]]) -> None:
+        for who, where, prompt, output, turn in asks:
             rid = bytes([who]) + len(self.origin).to_bytes(15, "little")
-            self._ask(who, where, Ask(rid, (), prompt, output))
+            self._ask(who, where, Ask(rid, (PEOPLE[who],), prompt, output, turn=turn))
 
     @rule(ms=waits, asks=asks)
-    def wait_and_ask(self, ms: int, asks: Sequence[tuple[int, int, int, int]]) -> None:
+    def wait_and_ask(self, ms: int, asks: Sequence[tuple[int, int, int, int, bytes]]) -> None:
         self.now += ms
         self.ask(asks)
+
+    @rule(
+        who=people,
+        waits=st.lists(st.integers(0, 400 * SECOND), min_size=2, max_size=6),
+        ends=st.sampled_from(["settle", "give back", "refund", "run"]),
+    )
+    def talk(self, who: int, waits: Sequence[int], ends: str) -> None:
+        """Calls of one turn, of which the first ends when the others have been made."""
+        known = len(self.origin)
+        for ms in waits:
+            self.now += ms
+            rid = bytes([who]) + len(self.origin).to_bytes(15, "little")
+            self._ask(who, 0, Ask(rid, (PEOPLE[who],), 1, 64, turn=b"this"))
+            if len(self.origin) > known + 1:
+                ours, theirs = self._both(who, 0)
+                settle(ours[:1], rid, 5, self.now)
+                naive.settle(theirs[:1], rid, 5, self.now)
+        if len(self.origin) == known or ends == "run":
+            return
+        rid = list(self.origin)[known]
+        ours, theirs = self._both(who, 0)
+        if not self._is_surely_remembered(who, self._row(who, rid)):
+            return
+        if ends == "refund":
+            assert refund(ours, rid) == naive.refund(theirs, rid)
+        else:
+            before, counts = self._charge(who, rid), ends == "settle"
+            assert settle(ours, rid, 5, self.now, counts=counts) == naive.settle(
+                theirs, rid, 5, self.now, counts=counts
+            )
+            self._owe(who, rid, before)
 
     @precondition(lambda self: any(self.known))
     @rule(which=known, where=places, prompt=prompts, output=outputs)
     def ask_again(self, which: int, where: int, prompt: int, output: int) -> None:
         who, rid = self._pick(which)
-        self._ask(who, where, Ask(rid, (), prompt, output))
+        self._ask(who, where, Ask(rid, (PEOPLE[who],), prompt, output))
 
     @precondition(lambda self: any(self.known))
     @rule(which=known, tokens=prices, counts=st.booleans())
@@ -172,19 +212,23 @@ class Ledgers(RuleBasedStateMachine):
             moment + odd
             for model in self.models
             for row in model.rows
-            for moment in [row.lease, *(row.at + limit.window_ms for limit in model.policy.limits)]
+            for moment in [
+                row.lease,
+                row.at + TURN_MS,
+                *(row.at + limit.window_ms for limit in model.policy.limits),
+            ]
             if moment is not None and moment + odd >= self.now
         }
         assume(moments)
         self.now = data.draw(st.sampled_from(sorted(moments)))
 
-    @rule(who=people, where=places, prompt=prompts, back=st.integers(1, 5_000))
-    def look_back(self, who: int, where: int, prompt: int, back: int) -> None:
+    @rule(who=people, which=st.integers(0, 4), prompt=prompts, back=st.integers(1, 5_000))
+    def look_back(self, who: int, which: int, prompt: int, back: int) -> None:
         """A clock that goes back behind the newest request shows the time of that request."""
-        rows = [row for row in self.models[who].rows if self._is_surely_remembered(who, row)]
+        rows = [row for row in self.models[which].rows if self._is_surely_remembered(which, row)]
         assume(rows)
-        ours, newest = self._both(who, where)[0], max(row.at for row in rows)
-        ask = Ask(b"asked in the past", (), prompt, 50)
+        ours, newest = [self.books[which]], max(row.at for row in rows)
+        ask = Ask(b"asked in the past", (PEOPLE[who],), prompt, 50)
         early, on_time = _copies(ours), _copies(ours)
 
         assert admit(early, ask, newest - back) == admit(on_time, ask, newest)
@@ -233,14 +277,22 @@ class Ledgers(RuleBasedStateMachine):
                 return
             self.origin[ask.rid] = where
             self.debts[ask.rid] = 0
-            self._assert_not_overspent(who, ours)
-            _assert_balance(ours, before, ask, verdict)
+            row = self._row(who, ask.rid)
+            if row.covered:
+                event("spared")
+            self._assert_not_overspent(who, ours, spared=row.covered)
+            _assert_balance(ours, before, ask, verdict, spared=row.covered)
 
-    def _assert_not_overspent(self, who: int, books: Sequence[Book]) -> None:
-        """At an admission, every window has room for it; of tokens, but for what was owed."""
+    def _assert_not_overspent(self, who: int, books: Sequence[Book], *, spared: bool) -> None:
+        """At an admission, every window has room for it; of tokens, but for what was owed.
+
+        Of a call that is spared the windows of requests take no notice.
+        """
         for book, index in zip(books, (who, None, None), strict=True):
             for limit, used, _ in levels(book, self.now):
                 if limit.most is None:
+                    continue
+                if spared and index is not None and limit.unit is Unit.REQUESTS:
                     continue
                 owed = 0
                 if limit.unit is Unit.TOKENS and index is not None:
@@ -272,6 +324,11 @@ class Ledgers(RuleBasedStateMachine):
         horizon = max(windows, default=0)
         end = row.at + (horizon if row.settled else max(horizon, LATE_SETTLEMENT_MS))
         return row.lease is not None or end > self.now
+
+    def _row(self, who: int, rid: bytes) -> Entry:
+        row = self.models[who].find(rid)
+        assert row is not None
+        return row
 
     def _charge(self, who: int, rid: bytes) -> int:
         self.models[who].bury(self.now)
@@ -328,7 +385,7 @@ def _is_foreseeable(own: Book, now: int) -> bool:
 
 
 def _assert_balance(
-    books: Sequence[Book], before: Sequence[bytes], ask: Ask, admitted: Admitted
+    books: Sequence[Book], before: Sequence[bytes], ask: Ask, admitted: Admitted, *, spared: bool
 ) -> None:
     """What a settlement or a refund gives back is what was taken, in every book."""
     now = admitted.now_ms
@@ -348,7 +405,14 @@ def _assert_balance(
         for (limit, used, _), one, other in zip(was, paid, back, strict=True):
             if limit.most is None:
                 continue
-            taken = {Unit.REQUESTS: 1, Unit.TOKENS: 7 * own, Unit.CALLS: 0}[limit.unit]
+            if limit.unit is Unit.USERS:
+                assert other.used == used <= one.used <= used + 1
+                continue
+            taken = {
+                Unit.REQUESTS: int(not (own and spared)),
+                Unit.TOKENS: 7 * own,
+                Unit.CALLS: 0,
+            }[limit.unit]
             assert one.used == used + taken
             assert other.used == used + (taken if limit.unit is Unit.TOKENS else 0)
 

@@ -17,13 +17,14 @@ import pytest
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ledger import LEASE_MS, Admitted, Denied, Subject
 from scalix_free.storage import sqlite_ledger
-from scalix_free.storage.sqlite_ledger import FORGET_AFTER_MS, SqliteLedger, count_active
+from scalix_free.storage.sqlite_ledger import SqliteLedger, count_active
 from tests.contracts.ledger import (
     ADDRESS,
     ALL,
     ANN,
     HOUR,
     ISP,
+    PERSON,
     asking,
     rid,
     subject,
@@ -478,7 +479,7 @@ async def test_the_care_goes_on_after_the_store_was_unavailable(
         await asyncio.sleep(0.05)
         other.execute("ROLLBACK")
     await ledger.admit(asking(1))
-    clock.advance(FORGET_AFTER_MS + 1)
+    clock.advance(PERSON.memory_ms + 1)
 
     try:
         await until(lambda: rows(path) == 0, seconds=1)
@@ -502,10 +503,12 @@ async def test_books_nobody_needs_are_forgotten_and_no_others(
     await ledger.admit(asking(1))
     clock.advance(HOUR)
     await ledger.admit(asking(2, BOB))
-    clock.advance(FORGET_AFTER_MS - HOUR)
+    clock.advance(ADDRESS.memory_ms - HOUR)
     await asyncio.sleep(0.03)
     assert rows(path) == 4
     clock.advance(1)
+    await until(lambda: rows(path) == 3)
+    clock.advance(PERSON.memory_ms - ADDRESS.memory_ms)
     await until(lambda: rows(path) == 1)
 
     assert used(await ledger.peek(ANN)) == [0, 0, 0, 0]

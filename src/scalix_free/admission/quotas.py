@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from scalix_free.core.ledger import Limit, Policy, Unit
+from scalix_free.core.ledger import MOST_ROWS, Limit, Policy, Unit
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
+
+MOST_MAILS: Final = {"mailbox": 3, "address": 5, "network": 20}
+"""Mails in an hour: to one mailbox, and asked for from one address or network."""
 
 
 def tier_policy(
@@ -52,5 +55,27 @@ def network_policy(*, per_hour: int | None, per_day: int | None) -> Policy:
             Limit("network_hour", Unit.REQUESTS, per_hour, HOUR_MS),
             Limit("network_day", Unit.REQUESTS, per_day, DAY_MS),
         ),
+        leased=False,
+    )
+
+
+def mint_policy(place: str, most: int | None) -> Policy:
+    """How many identities a place may take in a day, and the book in which they are counted.
+
+    ``most`` is the figure past which the price doubles, not a limit; nobody pays for as many as
+    are let through here, except where nothing is paid. Leased, since a count is given back where
+    the price is not paid.
+    """
+    return Policy(
+        f"mint_{place}",
+        (Limit(f"{place}_identities", Unit.REQUESTS, max(MOST_ROWS, 2 * (most or 0)), DAY_MS),),
+    )
+
+
+def mail_policy(cause: str) -> Policy:
+    """How many mails may be caused by one mailbox, address or network."""
+    return Policy(
+        f"mail_{cause}",
+        (Limit(f"{cause}_mails", Unit.REQUESTS, MOST_MAILS[cause], HOUR_MS),),
         leased=False,
     )

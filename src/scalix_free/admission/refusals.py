@@ -30,6 +30,11 @@ WHAT: Final = {
     "address_day": "requests per day from your address",
     "network_hour": "requests per hour from your network",
     "network_day": "requests per day from your network",
+    "address_identities": "identities per day from your address",
+    "network_identities": "identities per day from your network",
+    "mailbox_mails": "mails per hour to this mailbox",
+    "address_mails": "mails per hour from your address",
+    "network_mails": "mails per hour from your network",
 }
 
 

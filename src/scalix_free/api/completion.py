@@ -13,15 +13,15 @@ from typing import Final
 
 from litestar.types import HTTPScope, Receive
 
+from scalix_free.api.cookie import set_cookie_of
 from scalix_free.api.errors import ErrorWriter
 from scalix_free.api.exchange import (
     BodyLimits,
-    HonestAddress,
+    Visitors,
     headers_of,
     read_body,
     rid_of,
     until_hang_up,
-    visitor_of,
 )
 from scalix_free.api.headers import EVERY_ANSWER, free_tier, limit_headers
 from scalix_free.api.responder import Responder
@@ -66,7 +66,7 @@ class Completions:
 
     service: Service
     errors: ErrorWriter
-    honest: HonestAddress
+    visitors: Visitors
     body_limits: BodyLimits
     hold_headers_s: float
     draining: Callable[[], bool]
@@ -88,7 +88,8 @@ class Completions:
         call = body if isinstance(body, Refusal) else parse_call(body, rid)
         if self.draining():
             call = DRAINING
-        visitor = visitor_of(scope, headers, self.honest)
+        visitor = self.visitors.of(scope, headers)
+        sender.set_cookie = set_cookie_of(scope)
         await sender.run(self.service.answer(visitor, call, rid), call)
 
 
@@ -101,6 +102,7 @@ class _Sender:
         self._loop = responder.line.loop
         self._rid = rid
         self._request_id = f"req_{rid.hex()}"
+        self.set_cookie: bytes | None = None
         self._created = endpoint.service.clock() // 1000
         self._asked: str | None = None
         self._started = False
@@ -265,7 +267,10 @@ class _Sender:
     # ── Header lines ────────────────────────────────────────────────────────────────────────
 
     def _id_head(self) -> bytes:
-        return b"x-request-id: %s\r\n" % self._request_id.encode() + EVERY_ANSWER
+        head = b"x-request-id: %s\r\n" % self._request_id.encode() + EVERY_ANSWER
+        return (
+            head if self.set_cookie is None else b"%sset-cookie: %s\r\n" % (head, self.set_cookie)
+        )
 
     def _head(self, standing: Standing | None) -> bytes:
         head = self._id_head() + b"x-scalix-cache: bypass\r\n" + self._requested()

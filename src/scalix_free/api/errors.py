@@ -70,7 +70,10 @@ BY_STATUS: Final = {
 
 
 class ErrorBody(msgspec.Struct, kw_only=True):
-    """Why a request was not served. Every key is there, null where it does not apply."""
+    """Why a request was not served. Every key is there, null where it does not apply.
+
+    Only ``challenge`` is not: it stands in ``challenge_required`` alone.
+    """
 
     message: str
     type: str
@@ -83,6 +86,7 @@ class ErrorBody(msgspec.Struct, kw_only=True):
     window: str | None
     upgrade_url: str
     request_id: str
+    challenge: dict[str, object] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ErrorEnvelope(msgspec.Struct, kw_only=True):
@@ -150,6 +154,9 @@ class ErrorWriter:
                     window=refusal.window,
                     upgrade_url=self._upgrade_url,
                     request_id=request_id,
+                    challenge=(
+                        msgspec.UNSET if refusal.challenge is None else dict(refusal.challenge)
+                    ),
                 ),
                 free_tier=None if standing is None else free_tier(standing, session_id),
             )

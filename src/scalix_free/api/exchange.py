@@ -10,11 +10,13 @@ from typing import Any, Final
 from litestar.types import HTTPScope, Receive, Send
 
 from scalix_free.api.connection import EXTENSION
+from scalix_free.api.cookie import Cookies
 from scalix_free.api.errors import ErrorResponse
 from scalix_free.api.headers import as_pairs
 from scalix_free.api.responder import Responder
 from scalix_free.core.caller import Visitor
 from scalix_free.core.errors import Code, Refusal
+from scalix_free.identity.identify import own_credential
 from scalix_free.serve import Answering
 
 FORWARDING: Final = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip"})
@@ -45,14 +47,22 @@ def peer_of(scope: HTTPScope) -> str:
     return client[0] if client else "local"
 
 
-def visitor_of(scope: HTTPScope, headers: dict[bytes, bytes], honest: HonestAddress) -> Visitor:
-    """What the request shows of its sender."""
-    forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
-    credential = headers.get(b"authorization")
-    return Visitor(
-        address=honest(peer_of(scope), forwarded),
-        credential=None if credential is None else credential.decode("latin-1"),
-    )
+@dataclass(frozen=True, slots=True)
+class Visitors:
+    """Reads from a request what it shows of its sender."""
+
+    honest: HonestAddress
+    cookies: Cookies
+
+    def of(self, scope: HTTPScope, headers: dict[bytes, bytes]) -> Visitor:
+        """The address, and the credential: of the header if that is one of ours, else a cookie."""
+        forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
+        address = self.honest(peer_of(scope), forwarded)
+        line = headers.get(b"authorization")
+        credential = None if line is None else line.decode("latin-1")
+        if b"cookie" in headers and (credential is None or own_credential(credential) is None):
+            credential = self.cookies.read(scope, headers, address) or credential
+        return Visitor(address, credential)
 
 
 def rid_of(scope: HTTPScope) -> bytes:

@@ -11,7 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 
 from scalix_free.api.errors import ErrorResponse, ErrorWriter
-from scalix_free.api.exchange import HonestAddress, headers_of, request_id_of, visitor_of
+from scalix_free.api.exchange import Visitors, headers_of, request_id_of
 from scalix_free.api.headers import as_pairs, reset_time
 from scalix_free.core.chat import OWN_MODEL
 from scalix_free.core.errors import Code, Refusal
@@ -79,14 +79,14 @@ Answer = Response[Any]
 
 
 def free_routes(
-    service: Service, errors: ErrorWriter, honest: HonestAddress
+    service: Service, errors: ErrorWriter, visitors: Visitors
 ) -> list[HTTPRouteHandler]:
     """The routes that read."""
 
     async def standing_of(
         request: Request[Any, Any, Any], shape: Callable[[Standing], object]
     ) -> Answer:
-        visitor = visitor_of(request.scope, headers_of(request.scope), honest)
+        visitor = visitors.of(request.scope, headers_of(request.scope))
         found = await service.limits(visitor)
         if isinstance(found, Refused):
             return refuse(errors, request, found.refusal)

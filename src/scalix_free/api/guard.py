@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
+from scalix_free.api.cookie import set_cookie_of
 from scalix_free.api.errors import ErrorWriter
 from scalix_free.api.exchange import note_headers, request_id_of, send_response
 from scalix_free.api.headers import EVERY_ANSWER, as_pairs
@@ -52,6 +53,8 @@ class Guard:
             if message["type"] == "http.response.start":
                 request_id = (b"x-request-id", request_id_of(scope).encode())
                 message["headers"] = [*message.get("headers", ()), request_id, *_EVERY_ANSWER]
+                if (cookie := set_cookie_of(scope)) is not None:
+                    message["headers"].append((b"set-cookie", cookie))
             await send(message)
 
         if self._own_hosts is not None and not self._is_ours(headers):

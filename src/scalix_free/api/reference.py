@@ -10,6 +10,7 @@ import msgspec
 from litestar import Litestar, Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
+from scalix_free.api import account, session
 from scalix_free.api.errors import TABLE, ErrorEnvelope
 from scalix_free.api.routes import COMPLETIONS
 from scalix_free.wire.answer import CompletionResponse
@@ -44,20 +45,35 @@ def description(app: Litestar) -> Callable[[], Description]:
     @cache
     def describe() -> Description:
         schema: dict[str, Any] = app.openapi_schema.to_schema()
+        bodies = session.BODIES | account.BODIES
         shapes, components = msgspec.json.schema_components(
-            [CompletionRequest, CompletionResponse, ErrorEnvelope],
+            [CompletionRequest, CompletionResponse, ErrorEnvelope, *bodies.values()],
             ref_template="#/components/schemas/{name}",
             schema_hook=lambda kind: {"description": "Anything; passed on as it came."},
         )
         schema.setdefault("components", {}).setdefault("schemas", {}).update(components)
+        request, response, error, *sent = shapes
+        for path, shape in zip(bodies, sent, strict=True):
+            schema["paths"][path]["post"]["requestBody"] = _body(
+                shape, required=path != session.PATH
+            )
+            schema["paths"][path]["post"]["responses"]["default"] = _refusal(error)
         for path in COMPLETIONS:
-            operation = _completion(*shapes)
+            operation = _completion(request, response, error)
             operation["operationId"] = "completion" + path.replace("/", "_").replace(".", "_")
             schema["paths"][path] = {"post": operation}
         schema["paths"] = dict(sorted(schema["paths"].items()))
         return schema
 
     return describe
+
+
+def _body(shape: object, *, required: bool) -> dict[str, Any]:
+    return {"required": required, "content": {"application/json": {"schema": shape}}}
+
+
+def _refusal(error: object) -> dict[str, Any]:
+    return {"description": "A refusal", "content": {"application/json": {"schema": error}}}
 
 
 def _completion(request: object, response: object, error: object) -> dict[str, Any]:

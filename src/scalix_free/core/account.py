@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 
@@ -22,7 +23,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """One key of an account. ``shown`` is its beginning, enough to tell keys apart."""
+    """One key of an account. ``shown`` is its beginning, enough to tell keys apart.
+
+    ``used_ms`` is None for one that was never used.
+    """
 
     id: str
     account_id: str
@@ -49,8 +53,10 @@ class SignIn:
 class Session:
     """A minted anonymous identity as it is remembered.
 
-    ``day`` is the UTC day (days since the epoch) that ``requests_today`` counts. ``address_hash``
-    is keyed, never the address.
+    ``user_id`` is its id and the owner of its requests, ``session_id`` what its requests are told
+    apart by within it. ``seen_ms`` is when the last of them came, None where none did; ``day`` the
+    UTC day (days since the epoch) that ``requests_today`` counts. Both follow from the usage log,
+    a second late. ``address_hash`` is keyed, never the address.
     """
 
     user_id: str
@@ -63,3 +69,11 @@ class Session:
     day: int = 0
     requests_today: int = 0
     revoked: bool = False
+
+
+def fingerprint(user_id: str) -> str:
+    """What is left of a minted identity that was erased: enough to know its token again.
+
+    The id is random and of 128 bits, so that nothing leads back to it.
+    """
+    return hashlib.sha256(user_id.encode()).hexdigest()[:32]

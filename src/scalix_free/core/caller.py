@@ -23,7 +23,7 @@ class Visitor(NamedTuple):
     """What a request shows of its sender, before anybody believes it.
 
     ``address`` is the honest address (see ``identity.address``); ``credential`` the text of the
-    authorization header.
+    authorization header, or of a cookie that stands for it.
     """
 
     address: str
@@ -34,9 +34,12 @@ class Visitor(NamedTuple):
 class Caller:
     """Somebody known well enough to be counted.
 
-    ``subjects`` are all whose limits a request counts against: first the caller's own, then the
-    address, then the network.
+    ``subjects`` are all whose limits a request counts against: first the caller's own, then, of
+    who has no account, the address and the network. ``owner`` is the id of the minted identity or
+    of the account; who showed neither is known by address alone, and shares it with neighbours.
     """
 
     tier: Tier
     subjects: tuple[Subject, ...]
+    owner: str | None = None
+    has_account: bool = False

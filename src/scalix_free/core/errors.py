@@ -11,6 +11,7 @@ several wrappers hold open. The status of each lives in ``api/errors.py`` alone.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -49,7 +50,7 @@ class Refusal:
 
     ``retry_ms`` is how long to wait before the same call can succeed, None when waiting does not
     help or nobody knows. ``window`` is the name of the limit, ``reset_at_ms`` when it gives
-    something back.
+    something back. ``challenge`` is the puzzle whose solution is due.
     """
 
     code: Code
@@ -59,6 +60,7 @@ class Refusal:
     retry_ms: int | None = None
     reset_at_ms: int | None = None
     attempts: int = 0
+    challenge: Mapping[str, object] | None = None
 
 
 class Kind(enum.Enum):
@@ -91,7 +93,10 @@ class Failure(Exception):  # noqa: N818  (the field's word)
 
 
 class StoreUnavailable(Exception):  # noqa: N818
-    """The ledger's store did not answer within its deadline, or cannot be written."""
+    """A store did not answer within its deadline, or cannot be written.
+
+    The message names no statement and no value: those may hold what no log may.
+    """
 
 
 class MailError(Exception):

@@ -16,6 +16,17 @@ Rules of a row
     call in flight and is charged what was reserved for it. When the lease of a row passes, its
     caller is taken for dead: the call no longer counts as in flight and the charge falls to what
     was known to be spent; a late settlement still corrects that.
+    A row has a *tag*. In the book of a caller (``leased``) it tells the turn of a conversation, in
+    one that callers share it tells the caller.
+
+Rules of a turn
+    One turn is charged one request: a counted call covers, for 10 minutes, the next three calls of
+    its turn. They are spared: not judged by the caller's own windows of requests and not counted in
+    them. If the counted call is given back, the first that it covered is counted in its place.
+
+Rules of users
+    A window of users counts how many different callers have a row in it. One who has is let in
+    however full it is; whoever has not needs room.
 """
 
 from __future__ import annotations
@@ -41,7 +52,9 @@ LEAST_OUTPUT_TOKENS: Final = 64
 """With less than this left for the answer, asking a model would be a wasted call."""
 LATE_SETTLEMENT_MS: Final = 600_000
 """How long the row of a caller taken for dead is kept, at least, for a late settlement."""
-
+TURN_MS: Final = 600_000
+TURN_CALLS: Final = 4
+"""So many calls of one turn are charged one request, if they come within that time."""
 
 BOUNDLESS: Final = 2**62
 
@@ -52,6 +65,7 @@ class Unit(enum.IntEnum):
     REQUESTS = 1
     TOKENS = 2
     CALLS = 3  # in flight
+    USERS = 4  # different callers
 
 
 class Kept(enum.Enum):
@@ -60,6 +74,7 @@ class Kept(enum.Enum):
     REQUESTS = enum.auto()  # rows
     TOKENS = enum.auto()  # the charges of rows
     OPEN = enum.auto()  # open rows
+    USERS = enum.auto()  # the tags of rows
     TALLY = enum.auto()  # sub-buckets
     NOTHING = enum.auto()  # lifted
 
@@ -83,7 +98,8 @@ class Policy:
 
     ``leased`` subjects have requests that stay open until they are settled; the others only count
     arrivals. The names of the limits differ, and at most one counts tokens. ``kind`` says of whom:
-    a tier's name, ``address`` or ``network``.
+    a tier's name, ``address`` or ``network``. Users are counted where arrivals are, and always row
+    by row: whoever limits them bounds the rows by a window of requests.
     """
 
     kind: str
@@ -102,6 +118,20 @@ class Policy:
         return found[0] if found and self.limits[found[0]].most is not None else None
 
     @cached_property
+    def counts_users(self) -> bool:
+        """Whether one of the limits is of users."""
+        return any(kept is Kept.USERS for kept, _, _ in self.kept)
+
+    @cached_property
+    def memory_ms(self) -> int:
+        """How long after its last change a book may still matter."""
+        windows = [limit.window_ms for limit in self.limits if self.is_exact(limit)]
+        windows += [limit.window_ms + -(-limit.window_ms // SUB_BUCKETS) for limit in self.coarse]
+        if self.leased:
+            windows.append(LATE_SETTLEMENT_MS)
+        return max(windows, default=0) + LEASE_MS
+
+    @cached_property
     def kept(self) -> tuple[tuple[Kept, int, str], ...]:
         """For each limit: from what its use is counted, its window in ms and its name."""
         return tuple((self._kept(limit), limit.window_ms, limit.name) for limit in self.limits)
@@ -111,6 +141,8 @@ class Policy:
             return Kept.NOTHING
         if limit.unit is Unit.CALLS:
             return Kept.OPEN
+        if limit.unit is Unit.USERS:
+            return Kept.USERS
         if not self.is_exact(limit):
             return Kept.TALLY
         return Kept.TOKENS if limit.unit is Unit.TOKENS else Kept.REQUESTS
@@ -137,7 +169,7 @@ class Policy:
         """
         if limit.most is None or limit.unit is Unit.CALLS:
             return False
-        if limit.most <= MOST_ROWS:
+        if limit.most <= MOST_ROWS or limit.unit is Unit.USERS:
             return True
         return limit.unit is Unit.TOKENS and limit.window_ms <= self._bounded_ms
 
@@ -157,15 +189,20 @@ class Policy:
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """One request. ``lease_ms`` is 0 once it is closed; ``spent`` and ``charge`` are tokens."""
+    """One request. ``lease_ms`` is 0 once it is closed; ``spent`` and ``charge`` are tokens.
+
+    ``tag`` is 0 where there is none. What does not count was given back, or is ``spared``.
+    """
 
     rid: bytes
     at_ms: int
     lease_ms: int
     charge: int
     spent: int
-    counts: bool = True  # as a request; False when the request was given back
+    tag: int = 0
+    counts: bool = True  # as a request
     settled: bool = False
+    spared: bool = False
 
 
 @dataclass(slots=True)
@@ -239,7 +276,8 @@ class Ask(NamedTuple):
     """What one request wants of all its subjects; the first one is the caller's own.
 
     ``prompt_tokens`` is an estimate, ``output_tokens`` the most the answer may have. ``report``
-    asks for the levels after an admission; who does not need them yet saves their cost.
+    asks for the levels after an admission; who does not need them yet saves their cost. ``turn``
+    names the turn that the call belongs to, as a digest of 4 bytes or more; empty where none does.
     """
 
     rid: bytes
@@ -247,11 +285,27 @@ class Ask(NamedTuple):
     prompt_tokens: int
     output_tokens: int
     report: bool = True
+    turn: bytes = b""
+
+    @property
+    def turn_tag(self) -> int:
+        """The turn as rows tell it; 0 for none."""
+        return tag_of(self.turn) if self.turn else 0
+
+    @property
+    def user_tag(self) -> int:
+        """The caller as the rows of shared books tell it."""
+        return tag_of(self.subjects[0].key) if self.subjects else 0
 
     @property
     def least_tokens(self) -> int:
         """The fewest tokens with which the request makes sense."""
         return self.prompt_tokens + min(self.output_tokens, LEAST_OUTPUT_TOKENS)
+
+
+def tag_of(digest: bytes) -> int:
+    """The tag by which a digest is known in a book; never 0."""
+    return int.from_bytes(digest[-4:], "little") or 1
 
 
 class Admitted(NamedTuple):
@@ -291,9 +345,11 @@ class Book:
         "open",
         "policy",
         "rows",
+        "seen",
         "tallies",
         "times",
         "uncounted",
+        "users",
     )
 
     def __init__(self, policy: Policy) -> None:
@@ -303,7 +359,9 @@ class Book:
         self.index: dict[bytes, Row] = {}
         self.open: list[Row] = []
         self.charged = 0  # the tokens of all rows
-        self.uncounted = 0  # rows whose request was given back
+        self.uncounted = 0  # rows that do not count as a request
+        self.users: dict[int, int] = {}  # where users are counted: tag → its newest row's time
+        self.seen: list[int] = []  # these times, in order
         self.tallies = {limit.name: Tally(limit.unit, limit.window_ms) for limit in policy.coarse}
         self.blob = bytearray()
 
@@ -326,26 +384,25 @@ def admit(books: Sequence[Book], ask: Ask, now_ms: int) -> Admitted | Denied:
     ``books`` stand in the order of ``ask.subjects``. Repeating an ask that was admitted answers
     the same and writes nothing.
     """
-    now_ms = _no_earlier(books, now_ms)
     own = books[0]
+    times_ms = [_no_earlier(book, now_ms) for book in books]
+    now_ms = times_ms[0]
     _expire(own, now_ms)
     if (row := own.row(ask.rid)) is not None:
-        return Admitted(max(0, row.charge - ask.prompt_tokens), levels(own, now_ms), now_ms)
-    usages = [_usage(book, now_ms) for book in books]
-    least_tokens = ask.least_tokens
-    for book, usage in zip(books, usages, strict=True):
-        policy = book.policy
-        if any(map(ge, usage, policy.most)) or (
-            policy.tokens is not None
-            and usage[policy.tokens] + least_tokens > policy.most[policy.tokens]
-        ):
-            return _denied(books, usages, ask, now_ms)
+        output_tokens = row.charge - ask.prompt_tokens if own.policy.leased else ask.output_tokens
+        return Admitted(max(0, output_tokens), levels(own, now_ms), now_ms)
+    cover_ms = _cover_ms(own, ask.turn_tag, now_ms) if ask.turn else 0
+    usages = list(map(_usage, books, times_ms))
+    if not _has_room(books, usages, ask.least_tokens):
+        full = longest(_full(books, usages, ask, times_ms), cover_ms)
+        if full is not None:
+            return _denied(own, full, now_ms)
     output_tokens = ask.output_tokens
-    if own.policy.tokens is not None:
-        i = own.policy.tokens
+    i = own.policy.tokens
+    if i is not None:
         output_tokens = min(output_tokens, own.policy.most[i] - usages[0][i] - ask.prompt_tokens)
-    for book in books:
-        _write(book, ask, output_tokens, now_ms)
+    for book, at_ms in zip(books, times_ms, strict=True):
+        _write(book, ask, output_tokens, at_ms, spared=cover_ms > 0)
     return Admitted(output_tokens, levels(own, now_ms) if ask.report else (), now_ms)
 
 
@@ -358,16 +415,14 @@ def settle(
     when there was nothing to change, so that repeats are harmless.
     """
     own, *others = books
-    now_ms = _no_earlier(books, now_ms)
+    now_ms = _no_earlier(own, now_ms)
     _expire(own, now_ms)
     row = own.row(rid)
     if row is None or row.settled:
         return False
     _charge(own, row, tokens)
     if not counts:
-        row.counts = False
-        own.uncounted += 1
-        _tally(own, Unit.REQUESTS, row.at_ms, -1)
+        _uncount(own, row)
         for book in others:
             _give_back(book, rid, row.at_ms)
     _close(own, row)
@@ -380,7 +435,7 @@ def beat(book: Book, rid: bytes, spent: int, now_ms: int) -> bool:
 
     A lease that has passed stays passed, since its slot may be somebody else's by now.
     """
-    now_ms = _no_earlier((book,), now_ms)
+    now_ms = _no_earlier(book, now_ms)
     _expire(book, now_ms)
     row = book.row(rid)
     if row is None or row.settled:
@@ -395,22 +450,27 @@ def beat(book: Book, rid: bytes, spent: int, now_ms: int) -> bool:
 
 
 def refund(books: Sequence[Book], rid: bytes) -> bool:
-    """Undo an admission in all its books: the request, its tokens and its slot."""
-    own = books[0]
+    """Undo an admission in all its books: the request, its tokens and its slot.
+
+    An arrival in a book that is not leased can be undone for as long as its row is kept.
+    """
+    own, *others = books
     row = own.row(rid)
-    if row is None or row.settled:
+    if row is None or (row.settled and own.policy.leased):
         return False
     _charge(own, row, 0)
     if row in own.open:
         own.open.remove(row)
-    for book in books:
+    _uncount(own, row)
+    _remove(own, row)
+    for book in others:
         _give_back(book, rid, row.at_ms)
     return True
 
 
 def levels(book: Book, now_ms: int) -> tuple[Level, ...]:
     """How far each limit of a book is used. Writes nothing that counts."""
-    now_ms = _no_earlier((book,), now_ms)
+    now_ms = _no_earlier(book, now_ms)
     _expire(book, now_ms)
     usage = _usage(book, now_ms)
     return tuple(
@@ -429,27 +489,49 @@ def _usage(book: Book, now_ms: int) -> list[int]:
     usage = []
     times = book.times
     for kept, window_ms, name in book.policy.kept:
-        if kept is Kept.REQUESTS:
+        if kept is _REQUESTS:
             out = bisect_right(times, now_ms - window_ms)  # rows that have left the window
             if book.uncounted:
                 usage.append(sum([row.counts for row in book.rows[out:]]))
             else:
                 usage.append(len(times) - out)
-        elif kept is Kept.TOKENS:
+        elif kept is _OPEN:
+            usage.append(len(book.open))
+        elif kept is _TOKENS:
             out = bisect_right(times, now_ms - window_ms)
             gone = sum([row.charge for row in book.rows[:out]]) if out else 0
             usage.append(book.charged - gone)
-        elif kept is Kept.OPEN:
-            usage.append(len(book.open))
+        elif kept is _USERS:
+            usage.append(len(book.seen) - bisect_right(book.seen, now_ms - window_ms))
         else:
-            usage.append(book.tallies[name].used(now_ms) if kept is Kept.TALLY else 0)
+            usage.append(book.tallies[name].used(now_ms) if kept is _TALLY else 0)
     return usage
+
+
+# Looked up so often that finding them in their class can be measured.
+_REQUESTS, _TOKENS, _OPEN, _USERS, _TALLY, _NOTHING = Kept
+
+
+def _has_room(books: Sequence[Book], usages: Sequence[Sequence[int]], least_tokens: int) -> bool:
+    """Whether no limit is reached, whomever it may concern."""
+    for book, usage in zip(books, usages, strict=True):
+        policy = book.policy
+        if any(map(ge, usage, policy.most)):
+            return False
+        i = policy.tokens
+        if i is not None and usage[i] + least_tokens > policy.most[i]:
+            return False
+    return True
 
 
 def _releases(book: Book, limit: Limit, now_ms: int) -> Iterator[tuple[int, int]]:
     """``(when, how much)`` the window gives back, in order of time, if nobody comes."""
     if (tally := book.tallies.get(limit.name)) is not None:
         yield from tally.releases(now_ms)
+        return
+    if limit.unit is Unit.USERS:
+        out = bisect_right(book.seen, now_ms - limit.window_ms)
+        yield from ((seen_ms + limit.window_ms, 1) for seen_ms in book.seen[out:])
         return
     rows = book.rows[bisect_right(book.times, now_ms - limit.window_ms) :]
     if limit.unit is Unit.REQUESTS:
@@ -472,6 +554,8 @@ def _resets_at(book: Book, limit: Limit, now_ms: int) -> int | None:
         return None
     if (tally := book.tallies.get(limit.name)) is not None:
         return next((at_ms for at_ms, _ in tally.releases(now_ms)), None)
+    if limit.unit is Unit.USERS:
+        return next((at_ms for at_ms, _ in _releases(book, limit, now_ms)), None)
     rows, i = book.rows, bisect_right(book.times, now_ms - limit.window_ms)
     while i < len(rows) and not (rows[i].counts if limit.unit is Unit.REQUESTS else rows[i].charge):
         i += 1
@@ -491,73 +575,175 @@ def _retry_ms(book: Book, limit: Limit, over: int, ask: int, now_ms: int) -> int
     return None
 
 
-def _denied(
-    books: Sequence[Book], usages: Sequence[Sequence[int]], ask: Ask, now_ms: int
-) -> Denied:
-    """Of the limits without room, the one that has to be waited for longest."""
-    found: list[tuple[float, int | None, Limit, int, Book]] = []
-    for book, usage in zip(books, usages, strict=True):
+class Full(NamedTuple):
+    """A limit without room for a request. ``retry_ms`` is None when waiting cannot help."""
+
+    limit: Limit
+    own: bool
+    used: int
+    retry_ms: int | None
+
+    @property
+    def wait_ms(self) -> float:
+        """The same as a number that can be compared."""
+        return float("inf") if self.retry_ms is None else self.retry_ms
+
+
+def longest(full: Sequence[Full], cover_ms: int) -> Full | None:
+    """Of the limits without room, in order, the one that has to be waited for longest.
+
+    For ``cover_ms`` the call is spared the caller's own windows of requests; when something else
+    has to be waited for longer than that, they do count again. None: nothing stands in the way.
+    """
+    judged = [one for one in full if not (cover_ms and one.own and one.limit.unit is Unit.REQUESTS)]
+    if not judged:
+        return None
+    one = max(judged, key=lambda one: one.wait_ms)
+    return max(full, key=lambda one: one.wait_ms) if one.wait_ms >= cover_ms else one
+
+
+def _full(
+    books: Sequence[Book], usages: Sequence[Sequence[int]], ask: Ask, times_ms: Sequence[int]
+) -> list[Full]:
+    found = []
+    for book, usage, now_ms in zip(books, usages, times_ms, strict=True):
         for limit, used in zip(book.policy.limits, usage, strict=True):
             wanted = ask.least_tokens if limit.unit is Unit.TOKENS else 1
             if limit.most is None or used + wanted <= limit.most:
                 continue
+            if limit.unit is Unit.USERS:
+                seen_ms = book.users.get(ask.user_tag)
+                if seen_ms is not None and seen_ms > now_ms - limit.window_ms:
+                    continue
             retry_ms = _retry_ms(book, limit, used + wanted - limit.most, wanted, now_ms)
-            wait_ms = float("inf") if retry_ms is None else retry_ms
-            found.append((wait_ms, retry_ms, limit, used, book))
-    _, retry_ms, limit, used, book = max(found, key=lambda denial: denial[0])
-    own = book is books[0]
+            found.append(Full(limit, book is books[0], used, retry_ms))
+    return found
+
+
+def _denied(own: Book, full: Full, now_ms: int) -> Denied:
     return Denied(
-        limit=limit,
-        own=own,
-        used=used,
-        retry_ms=retry_ms,
-        levels=levels(books[0], now_ms),
+        limit=full.limit,
+        own=full.own,
+        used=full.used,
+        retry_ms=full.retry_ms,
+        levels=levels(own, now_ms),
         now_ms=now_ms,
-        # What is not settled may yet be given back; tokens depend on the size of the request.
-        lasting=own and limit.unit is Unit.REQUESTS and all(row.settled for row in book.rows),
+        lasting=full.own and full.limit.unit is Unit.REQUESTS and _is_still(own, now_ms),
     )
+
+
+def _is_still(book: Book, now_ms: int) -> bool:
+    """Whether only time can change how many requests count.
+
+    What is not settled may yet be given back, and arrivals can always be undone. While a turn is
+    under way one of its calls may be let in, so that what is said of the other limits is not true
+    for long. (Tokens never last: they depend on the size of the request.)
+    """
+    return book.policy.leased and all(
+        row.settled and not (row.tag and row.at_ms > now_ms - TURN_MS) for row in book.rows
+    )
+
+
+# ── Turns ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _cover_ms(book: Book, turn: int, now_ms: int) -> int:
+    """For how long a counted call of this turn covers another one; 0 where none does."""
+    if not book.policy.leased:
+        return 0
+    calls = 0
+    for row in reversed(book.rows):
+        if row.at_ms <= now_ms - TURN_MS:
+            return 0
+        if row.tag == turn:
+            calls += row.counts or row.spared
+            if row.counts:
+                return row.at_ms + TURN_MS - now_ms if calls < TURN_CALLS else 0
+    return 0
+
+
+def _uncount(book: Book, row: Row) -> None:
+    """Count a call no longer as a request; the first that it covered is counted in its place."""
+    row.spared = False
+    if not row.counts:
+        return
+    row.counts = False
+    book.uncounted += 1
+    _tally(book, Unit.REQUESTS, row.at_ms, -1)
+    if not row.tag or not book.policy.leased:
+        return
+    for other in book.rows[book.rows.index(row) + 1 :]:
+        if other.tag == row.tag and other.counts:
+            return
+        if other.tag == row.tag and other.spared:
+            other.counts, other.spared = True, False
+            book.uncounted -= 1
+            _tally(book, Unit.REQUESTS, other.at_ms, 1)
+            _repack(book, other)
+            return
 
 
 # ── Writing ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _no_earlier(books: Sequence[Book], now_ms: int) -> int:
+def _no_earlier(book: Book, now_ms: int) -> int:
     """Time never runs backwards for a subject, whatever the machine's clock does."""
-    for book in books:
-        if book.times and book.times[-1] > now_ms:
-            now_ms = book.times[-1]
+    if book.times and book.times[-1] > now_ms:
+        return book.times[-1]
     return now_ms
 
 
-def _write(book: Book, ask: Ask, output_tokens: int, now_ms: int) -> None:
+def _write(book: Book, ask: Ask, output_tokens: int, now_ms: int, *, spared: bool) -> None:
     _prune(book, now_ms)
-    _tally(book, Unit.REQUESTS, now_ms, 1)
-    if book.policy.leased:
+    policy = book.policy
+    if policy.leased:
         charge = ask.prompt_tokens + output_tokens
         _tally(book, Unit.TOKENS, now_ms, charge)
         book.charged += charge
         row = Row(ask.rid, now_ms, now_ms + LEASE_MS, charge, ask.prompt_tokens)
         book.open.append(row)
-    elif book.policy.exact_horizon_ms:
-        row = Row(ask.rid, now_ms, 0, 0, 0, settled=True)
+        if ask.turn:
+            row.tag = ask.turn_tag
+        if spared:
+            row.counts, row.spared = False, True
+            book.uncounted += 1
+        else:
+            _tally(book, Unit.REQUESTS, now_ms, 1)
     else:
-        return
+        _tally(book, Unit.REQUESTS, now_ms, 1)
+        if not policy.exact_horizon_ms:
+            return
+        row = Row(ask.rid, now_ms, 0, 0, 0, settled=True)
+        if policy.counts_users:
+            row.tag = ask.user_tag
+            _see(book, row)
     book.rows.append(row)
     book.index[row.rid] = row
     book.times.append(now_ms)
     book.blob += _pack(row)
 
 
+def _see(book: Book, row: Row) -> None:
+    before_ms = book.users.get(row.tag)
+    if before_ms is not None:
+        del book.seen[bisect_left(book.seen, before_ms)]
+    book.users[row.tag] = row.at_ms
+    book.seen.append(row.at_ms)
+
+
 def _give_back(book: Book, rid: bytes, at_ms: int) -> None:
-    """Count a request no longer; where it has no row, what was counted at its time."""
+    """Count an arrival no longer; where it has no row, what was counted at its time."""
     row = book.row(rid)
     if row is None:
         _tally(book, Unit.REQUESTS, at_ms, -1)
         return
-    if row.counts:
-        _tally(book, Unit.REQUESTS, row.at_ms, -1)
+    _tally(book, Unit.REQUESTS, row.at_ms, -1)
+    _remove(book, row)
+
+
+def _remove(book: Book, row: Row) -> None:
     index = book.rows.index(row)
-    del book.index[rid], book.rows[index], book.times[index]
+    del book.index[row.rid], book.rows[index], book.times[index]
     del book.blob[index * ROW.size : (index + 1) * ROW.size]
     _sum_up(book)
 
@@ -597,7 +783,7 @@ def _tally(book: Book, unit: Unit, at_ms: int, amount: int) -> None:
 def _prune(book: Book, now_ms: int) -> None:
     """Forget what no window and no late settlement needs."""
     horizon_ms = book.policy.exact_horizon_ms
-    late_ms = max(horizon_ms, LATE_SETTLEMENT_MS)
+    late_ms = max(horizon_ms, LATE_SETTLEMENT_MS, TURN_MS) if book.policy.leased else horizon_ms
     rows = book.rows
     if rows and rows[0].at_ms <= now_ms - horizon_ms:
         kept = [row for row in rows if not _is_over(row, now_ms, horizon_ms, late_ms)]
@@ -612,25 +798,31 @@ def _sum_up(book: Book) -> None:
     book.index = {row.rid: row for row in book.rows}
     book.charged = sum([row.charge for row in book.rows])
     book.uncounted = sum([not row.counts for row in book.rows])
+    if book.policy.counts_users:
+        book.users, book.seen = {}, []
+        for row in book.rows:
+            _see(book, row)
 
 
 def _is_over(row: Row, now_ms: int, horizon_ms: int, late_ms: int) -> bool:
-    return not row.lease_ms and row.at_ms <= now_ms - (horizon_ms if row.settled else late_ms)
+    kept_ms = horizon_ms if row.settled and not row.tag else late_ms
+    return not row.lease_ms and row.at_ms <= now_ms - kept_ms
 
 
 # ── Packing ──────────────────────────────────────────────────────────────────────────────────
 #
 # header  version u8 · rows u32 · tallies u8
-# row     rid 16 B · admitted ms u64 · lease ms u64 · charge u32 · spent u32 · flags u8  = 41 B
+# row     rid 16 B · admitted ms u64 · lease ms after that u32 · charge u32 · spent u32 · tag u32 ·
+#         flags u8  = 41 B
 # tally   unit u8 · window ms u64 · entries u8, then entries of: index u64 · amount u64
 
 VERSION: Final = 1
 HEADER: Final = struct.Struct("<BIB")
-ROW: Final = struct.Struct("<16sQQIIB")
+ROW: Final = struct.Struct("<16sQIIIIB")
 TALLY: Final = struct.Struct("<BQB")
 ENTRY: Final = struct.Struct("<QQ")
 MOST_TOKENS: Final = 2**32 - 1
-_COUNTS, _SETTLED = 1, 2
+_COUNTS, _SETTLED, _SPARED = 1, 2, 4
 
 
 def pack(book: Book) -> bytes:
@@ -655,9 +847,17 @@ def unpack(blob: bytes, policy: Policy) -> Book:
         raise ValueError(f"a book of version {version}, known is {VERSION}")
     end = HEADER.size + row_count * ROW.size
     book.blob = bytearray(blob[HEADER.size : end])
-    for rid, at_ms, lease_ms, charge, spent, flags in ROW.iter_unpack(book.blob):
+    for rid, at_ms, lease_ms, charge, spent, tag, flags in ROW.iter_unpack(book.blob):
         row = Row(
-            rid, at_ms, lease_ms, charge, spent, bool(flags & _COUNTS), bool(flags & _SETTLED)
+            rid,
+            at_ms,
+            at_ms + lease_ms if lease_ms else 0,
+            charge,
+            spent,
+            tag,
+            bool(flags & _COUNTS),
+            bool(flags & _SETTLED),
+            bool(flags & _SPARED),
         )
         book.rows.append(row)
         if lease_ms:
@@ -689,10 +889,11 @@ def _pack(row: Row) -> bytes:
     return ROW.pack(
         row.rid,
         row.at_ms,
-        row.lease_ms,
+        row.lease_ms and row.lease_ms - row.at_ms,
         min(row.charge, MOST_TOKENS),
         min(row.spent, MOST_TOKENS),
-        (row.counts and _COUNTS) | (row.settled and _SETTLED),
+        row.tag,
+        (row.counts and _COUNTS) | (row.settled and _SETTLED) | (row.spared and _SPARED),
     )
 
 

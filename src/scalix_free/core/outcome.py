@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from scalix_free.core.chat import Usage
 from scalix_free.core.errors import Code
+from scalix_free.core.ledger import Subject
 
 NOBODY = "none"
 """The tier of whoever is not known."""
@@ -22,7 +23,14 @@ class Result(enum.StrEnum):
 
 
 class Outcome(NamedTuple):
-    """One ended request. ``model`` is who answered; times are in milliseconds."""
+    """One ended request, without a word of what was said.
+
+    ``model`` is who answered; durations are in milliseconds. ``at_ms`` is the moment at which it
+    was admitted, or ended where it was not. ``subjects`` are those whose limits it counted against
+    (the caller's own, the address, the network; none of a stranger's), ``owner`` the account or the
+    minted identity, if there is one. ``charged_tokens`` is what it cost them, ``counts`` whether as
+    a request too.
+    """
 
     request_id: str
     result: Result
@@ -33,3 +41,17 @@ class Outcome(NamedTuple):
     usage: Usage | None = None
     first_token_ms: float | None = None
     total_ms: float = 0.0
+    at_ms: int = 0
+    subjects: tuple[Subject, ...] = ()
+    owner: str | None = None
+    charged_tokens: int = 0
+    counts: bool = False
+
+
+class Charge(NamedTuple):
+    """What one request cost: enough to enter it into a book of the ledger again."""
+
+    rid: bytes
+    at_ms: int
+    tokens: int
+    counts: bool

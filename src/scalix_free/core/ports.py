@@ -9,7 +9,7 @@ from typing import Protocol, TypeAlias
 from scalix_free.core.account import Account, ApiKey, Session, SignIn
 from scalix_free.core.chat import Call, Chunk
 from scalix_free.core.ledger import Admitted, Ask, Denied, Level, Subject
-from scalix_free.core.outcome import Outcome
+from scalix_free.core.outcome import Charge, Outcome
 
 Clock: TypeAlias = Callable[[], int]
 """Milliseconds since the epoch."""
@@ -77,7 +77,9 @@ class Once(Protocol):
 class Accounts(Protocol):
     """People and what is theirs, kept. All of it raises ``StoreUnavailable``.
 
-    Every method is one transaction.
+    Every method is one transaction: of several at once each sees the others whole or not at all,
+    and all of them by every process that shares the store. Digests are keyed, and found by being
+    equal; neither they nor keyed hashes are ever given back by ``export``.
     """
 
     async def expect(self, sign_in: SignIn) -> None:
@@ -85,17 +87,24 @@ class Accounts(Protocol):
         ...
 
     async def redeem_token(self, token_digest: bytes, now_ms: int) -> SignIn | None:
-        """The pending sign-in that this link belongs to, used up; None where there is none."""
+        """The pending sign-in that this link belongs to, used up; None where there is none.
+
+        Of several that come with one link, one gets it. Its digits are used up as well.
+        """
         ...
 
     async def redeem_code(
         self, mailbox: str, code_digest: bytes, now_ms: int, *, tries: int
     ) -> SignIn | None:
-        """The same by its digits; a wrong guess counts, and after ``tries`` of them it is void."""
+        """The same by its digits; a wrong guess counts, and after ``tries`` of them it is void.
+
+        Void is all of it, the link too. No more than ``tries`` guesses are ever compared, however
+        many come at once.
+        """
         ...
 
     async def enrol(self, account: Account) -> Account:
-        """The account of this mailbox: the one there is, else this one, now kept."""
+        """The account of this mailbox: the one there is, unchanged, else this one, now kept."""
         ...
 
     async def account(self, account_id: str) -> Account | None:
@@ -103,7 +112,7 @@ class Accounts(Protocol):
         ...
 
     async def add_key(self, key: ApiKey, digest: bytes, *, most: int) -> bool:
-        """Keep a key, unless its account already has that many."""
+        """Keep a key; False where its account already has that many, or is not there."""
         ...
 
     async def by_key(self, digest: bytes) -> tuple[Account, ApiKey] | None:
@@ -119,15 +128,15 @@ class Accounts(Protocol):
         ...
 
     async def note_key_used(self, key_id: str, now_ms: int) -> None:
-        """Note when a key was last used."""
+        """Note when a key was last used; an earlier moment than the one noted changes nothing."""
         ...
 
     async def begin_session(self, session: Session) -> None:
-        """Remember a minted identity."""
+        """Remember a minted identity; one whose user id is known already stays as it is."""
         ...
 
     async def session(self, user_id: str) -> Session | None:
-        """The session of a minted identity."""
+        """The session of a minted identity, also of one that is revoked; None once erased."""
         ...
 
     async def revoke(self, user_id: str) -> bool:
@@ -135,23 +144,54 @@ class Accounts(Protocol):
         ...
 
     async def revoked(self, now_ms: int) -> frozenset[str]:
-        """The ids of all minted identities that are revoked and have not expired."""
+        """The minted identities that are revoked and have not expired.
+
+        By their ids; those that were erased, by the ``fingerprint`` of their ids.
+        """
         ...
 
     async def export(self, owner: str) -> Mapping[str, Sequence[Mapping[str, object]]]:
-        """All rows about an account or a minted identity, by table; digests are left out."""
+        """All rows about an account or a minted identity, by table; digests are left out.
+
+        ``owner`` is an account's id or a user id. Values are texts, whole numbers, floats, truths
+        and None, names those of the columns. A table without such rows is left out.
+        """
         ...
 
     async def erase(self, owner: str) -> bool:
-        """Delete all of that; False where there was nothing."""
+        """Delete all of that, sign-ins of its mailbox too; False where there was nothing.
+
+        An erased minted identity counts as revoked.
+        Requests that end later leave no row: the usage log keeps none of an owner it does not
+        know.
+        """
         ...
 
 
 class UsageLog(Protocol):
-    """How requests ended, for good: written in batches, each request once."""
+    """What requests cost and how they ended, each kept once. Raises ``StoreUnavailable``.
+
+    Kept are the requests of whoever has limits; those of strangers are left out, and so are those
+    of an owner (see ``Outcome``) who is not known to ``Accounts``, having been erased.
+    """
 
     async def write(self, events: Sequence[Outcome]) -> None:
-        """Keep these; one whose request id is already kept is left as it is."""
+        """Keep these, all or none; one whose request id is already kept changes nothing.
+
+        The sessions of minted identities are brought up to date with them.
+        """
+        ...
+
+    async def recent(self, subject: bytes, since_ms: int) -> Sequence[Charge]:
+        """What a subject was charged at or after that moment, oldest first.
+
+        The subject is a caller's own, an address or a network, by the key that the ledger counts
+        it under.
+        """
+        ...
+
+    async def forget(self, before_ms: int, *, most: int) -> int:
+        """Delete requests from before that moment, at most so many; how many there were."""
         ...
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from scalix_free.settings.errors import Key
-from scalix_free.settings.tree import FreeTier, Model, Provider, Settings
+from scalix_free.settings.tree import FreeTier, Mail, Model, Provider, Server, Settings
 
 Complaint = tuple[Key, str]
 
@@ -12,12 +12,20 @@ OURS = "scalix-free"  # the model that is not one: the router itself
 
 def complaints(settings: Settings) -> Iterator[Complaint]:
     """Yield what does not fit, as a key and what is wrong with it."""
+    yield from _secret(settings.server)
     yield from _tier(settings.tiers.anonymous, ("tiers", "anonymous"))
     yield from _tier(settings.tiers.registered, ("tiers", "registered"))
+    yield from _mail(settings.mail)
     yield from _names(settings.providers)
     for at, provider in enumerate(settings.providers):
         yield from _provider(provider, ("providers", at))
     yield from _models(settings.providers)
+
+
+def _secret(server: Server) -> Iterator[Complaint]:
+    secret = server.secret
+    if secret is not None and not all(part.strip() for part in secret.reveal().split(",")):
+        yield ("server", "secret"), "is empty before or after a comma: commas part several secrets"
 
 
 def _tier(tier: FreeTier, key: Key) -> Iterator[Complaint]:
@@ -25,6 +33,11 @@ def _tier(tier: FreeTier, key: Key) -> Iterator[Complaint]:
     if ceiling is not None and tier.default_output_tokens > ceiling:
         what = f"is more than max_output_tokens, which is {ceiling}"
         yield (*key, "default_output_tokens"), what
+
+
+def _mail(mail: Mail) -> Iterator[Complaint]:
+    if mail.url.reveal() != "console" and mail.sender is None:
+        yield ("mail", "from"), "is missing: a mail server has to be told whose mail it is"
 
 
 def _names(providers: tuple[Provider, ...]) -> Iterator[Complaint]:

@@ -17,7 +17,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     wanted: what to write, as the end of "expected …".
     read: turns the text into the value; raises UnfitError.
     nothing: what is written for None: `"unlimited"`, or `""`.
-    reference: the default is this reference, and None where it leads nowhere.
+    reference: the default is this reference; the tree's own default stands where it leads nowhere.
     shorthand: the text alone stands for a table with this one key.
     secret: the value is never shown.
     outside: not a key of the configuration at all.

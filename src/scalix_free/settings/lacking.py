@@ -12,13 +12,9 @@ from scalix_free.settings.reading import Written
 # A final `*` stands for every key of the table.
 LACKING: dict[str, str] = {
     "store.ledger": "limits are kept in SQLite",
-    "store.database": "there is one database, SQLite",
     "store.on_ledger_outage": "the ledger is a local file",
-    "tiers.registered.*": "there are no accounts",
-    "tiers.pro.*": "there are no accounts",
+    "tiers.pro.daily_budget_share": "providers' budgets are not kept",
     "addresses.users_per_hour": "identities are not minted",
-    "addresses.identities_per_day": "identities are not minted",
-    "networks.identities_per_day": "identities are not minted",
     "content.*": "content is not looked at",
     "caches.model_health.*": "there is no such cache",
     "caches.user_preferences.*": "there is no such cache",
@@ -27,9 +23,7 @@ LACKING: dict[str, str] = {
     "providers[].limits.*": "providers' budgets are not kept",
     "providers[].reset": "providers' budgets are not kept",
     "providers[].models[].limits.*": "providers' budgets are not kept",
-    "identity.*": "identities are not minted",
     "routing.queue_wait_s": "there is no queue",
-    "mail.*": "no mail is sent",
     "abuse.*": "abuse is not scored",
     "payments.*": "nothing is sold",
     "policy.*": "there is no catalogue to filter",
@@ -42,7 +36,6 @@ _CATALOGUE = "the provider catalogue is not in this version: add a [[providers]]
 # Variables that would switch such a feature on by being there.
 VARIABLES: dict[str, str] = {
     "REDIS_URL": "a ledger in Redis is not in this version: limits are kept in SQLite",
-    "DATABASE_URL": "a database server is not in this version: SQLite is used",
     "LITELLM_PROXY_URL": f'{_LITELLM}: add a [[providers]] table of kind = "openai"',
     "LITELLM_MASTER_KEY": f'{_LITELLM}: add a [[providers]] table of kind = "openai"',
     "STRIPE_API_KEY": _PAYMENTS,

@@ -64,7 +64,7 @@ class Reading:
             # Also when it is left out: there may be references among its defaults.
             return self._table(raw.get(name, {}), kind.table, default, key)
         if kind.form.reference and raw.get(name, kind.form.reference) == kind.form.reference:
-            return self._of_the_defaults(kind)
+            return self._of_the_defaults(kind, default)
         if name not in raw:
             if default is msgspec.NODEFAULT:
                 self._refuse(key, "is missing")
@@ -115,12 +115,12 @@ class Reading:
             self._refuse(key, f"missing secret: the file {target} is empty")
         return value
 
-    def _of_the_defaults(self, kind: Kind) -> object:
-        """Follow a reference of the built-in defaults, which may lead nowhere."""
+    def _of_the_defaults(self, kind: Kind, default: object) -> object:
+        """Follow a reference of the built-in defaults; where it leads nowhere, take the default."""
         variable = kind.form.reference.removeprefix("env:")
         value = self._environ.get(variable, "")
         if not value:
-            return None
+            return default
         try:
             return _fitted(value, kind)
         except UnfitError as unfit:

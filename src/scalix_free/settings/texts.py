@@ -114,13 +114,21 @@ def ledger(text: str) -> SecretUrl:
 
 
 def database(text: str) -> SecretUrl:
-    """Read the place of the database."""
-    return _place(text, "sqlite", ("postgresql",))
+    """Read the place of the database; PostgreSQL's clients know two spellings of its scheme."""
+    return _place(text, "sqlite", ("postgresql", "postgres"))
 
 
 def mail_server(text: str) -> SecretUrl:
     """Read where mail goes."""
-    return _place(text, "console", ("smtp", "smtps"))
+    place = _place(text, "console", ("smtp", "smtps"))
+    try:
+        parts = urlsplit(text)
+        unfit = text != "console" and (not parts.hostname or parts.port == 0)
+    except ValueError:
+        unfit = True
+    if unfit:
+        raise UnfitError
+    return place
 
 
 def _place(text: str, word: str, schemes: tuple[str, ...]) -> SecretUrl:

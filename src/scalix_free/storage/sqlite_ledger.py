@@ -39,14 +39,14 @@ CHECKPOINT_COMMITS: Final = 2_000
 """A checkpoint is due after so much time or so many commits, whichever comes first."""
 MOST_LOG_BYTES: Final = 64 * 1024 * 1024
 FORGET_S: Final = 60.0
-FORGET_AFTER_MS: Final = 25 * 3_600_000
-"""Books untouched for longer than the longest window and a lease are dropped."""
+"""How often books that their policy needs no longer are dropped."""
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS books (
     subject    INTEGER PRIMARY KEY,
     kind       TEXT NOT NULL,
     touched_ms INTEGER NOT NULL,
+    kept_until_ms INTEGER NOT NULL,
     state      BLOB NOT NULL
 )
 """
@@ -182,6 +182,13 @@ class SqliteLedger:
 
         return await self._change(subjects, change)
 
+    async def claim(self, key: bytes, until_ms: int) -> bool:
+        """See the port. In this process alone until the table of branch ``ledger`` is here."""
+        claimed = self.__dict__.setdefault("_claimed", set())
+        first = key not in claimed
+        claimed.add(key)
+        return first
+
     async def peek(self, subject: Subject) -> tuple[Level, ...]:
         """See ``core.ledger.levels``."""
         return await self._change((subject,), lambda _: False)
@@ -262,11 +269,14 @@ class SqliteLedger:
         rows = []
         for key, item in self._dirty.items():
             item.stored = ledger.pack(item.book)
-            rows.append((_row_id(key), item.book.policy.kind, self._now_ms, item.stored))
+            policy, now_ms = item.book.policy, self._now_ms
+            until_ms = now_ms + policy.memory_ms
+            rows.append((_row_id(key), policy.kind, now_ms, until_ms, item.stored))
         self._dirty.clear()
         self._connection.executemany(
-            "INSERT INTO books VALUES (?, ?, ?, ?) ON CONFLICT (subject) DO UPDATE"
-            " SET state = excluded.state, touched_ms = excluded.touched_ms",
+            "INSERT INTO books VALUES (?, ?, ?, ?, ?) ON CONFLICT (subject) DO UPDATE"
+            " SET state = excluded.state, touched_ms = excluded.touched_ms,"
+            " kept_until_ms = excluded.kept_until_ms",
             rows,
         )
         self._commits += 1
@@ -359,8 +369,8 @@ class SqliteLedger:
         def act() -> None:
             self._connection.execute(
                 "DELETE FROM books WHERE subject IN"
-                " (SELECT subject FROM books WHERE touched_ms < ? LIMIT 500)",
-                (self._now_ms - FORGET_AFTER_MS,),
+                " (SELECT subject FROM books WHERE kept_until_ms < ? LIMIT 500)",
+                (self._now_ms,),
             )
 
         await self._do(act)

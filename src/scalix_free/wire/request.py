@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
 from scalix_free.core.chat import IMAGE_TOKENS, OWN_MODEL, Call, estimate_tokens
 from scalix_free.core.errors import Code, Refusal
+
+T = TypeVar("T")
 
 MOST_DEPTH: Final = 64
 """Levels of nesting in a body. A tool's schema of 64 levels is nobody's schema."""
@@ -74,14 +76,21 @@ _decode = msgspec.json.Decoder(CompletionRequest).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def parse_call(body: bytes, rid: bytes) -> Call | Refusal:
-    """Read a completion request; the refusal names the field and says what was expected."""
+def parse(body: bytes, decode: Callable[[bytes], T]) -> T | Refusal:
+    """Read a body as a decoder wants it; the refusal names the field and what was expected."""
     try:
-        asked = _decode(body)
+        return decode(body)
     except msgspec.ValidationError as error:
         return _refused(*_explain(error))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, ValueError) as error:
         return _refused(f"The body is not valid JSON: {_reason(error)}.")
+
+
+def parse_call(body: bytes, rid: bytes) -> Call | Refusal:
+    """Read a completion request; the refusal names the field and says what was expected."""
+    asked = parse(body, _decode)
+    if isinstance(asked, Refusal):
+        return asked
     if body.count(b"[") + body.count(b"{") > MOST_DEPTH and _too_deep(asked):
         return _refused(f"The body is nested deeper than {MOST_DEPTH} levels.")
     if (fault := _fault_of_messages(asked.messages)) is not None:

@@ -1,11 +1,11 @@
-"""One function for each thing a person can do; the only place where the rooms meet."""
+"""Ask a model on somebody's behalf: from the visitor to the settled charge."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, TypeAlias
@@ -26,7 +26,8 @@ from scalix_free.wire.answer import Collected
 
 log = logging.getLogger(__name__)
 
-Identify: TypeAlias = Callable[[Visitor], Caller | Refusal]
+Identify: TypeAlias = Callable[[Visitor], Caller | Refusal | Awaitable[Caller | Refusal]]
+"""Says who a visitor is; what comes at once costs no turn of the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ class Service:
     async def limits(self, visitor: Visitor) -> Standing | Refused:
         """How far somebody's limits are used. Reads, never counts."""
         caller = self.identify(visitor)
+        if not isinstance(caller, Caller | Refusal):
+            caller = await caller
         if isinstance(caller, Refusal):
             return Refused(caller, None)
         try:
@@ -148,6 +151,9 @@ class Answering:
         self._answer: Answer | None = None
         self._refused: Refusal | None = None
         self._finished = False
+        self._charged = 0
+        self._counts = False
+        self._admitted_ms: int | None = None
         self._began = time.perf_counter()
         self._first_token_ms: float | None = None
 
@@ -160,6 +166,8 @@ class Answering:
 
     async def _enter(self) -> Answer | Refused:
         identified = self._service.identify(self._visitor)
+        if not isinstance(identified, Caller | Refusal):
+            identified = await identified
         if isinstance(identified, Refusal):
             self._refused = identified
             return Refused(identified, None)
@@ -201,8 +209,9 @@ class Answering:
             return self._answer.standing
         self._finished = True
         grant, self._grant = self._grant, None
+        self._charged, self._counts = self._price(self._answer.usage), True
         try:
-            levels = await grant.settle(self._price(self._answer.usage))
+            levels = await grant.settle(self._charged)
         except StoreUnavailable:  # what was reserved stays charged: the safe side
             return self._answer.standing
         return Standing(self._caller.tier, levels, self._service.clock())
@@ -235,6 +244,7 @@ class Answering:
             self._grant = None
             self.standing = Standing(tier, verdict.levels, verdict.now_ms)
             return refusal_of(verdict)
+        self._admitted_ms = verdict.now_ms
         self.standing = Standing(tier, verdict.levels, verdict.now_ms)
         return await self._ask(call.capped(verdict.output_tokens), candidates, self.standing)
 
@@ -282,13 +292,14 @@ class Answering:
             if self._attempting is None or (self._answer is None and not self.abandoned):
                 levels = await grant.refund()
             else:
-                levels = await grant.settle(self._spent(), counts=self.abandoned)
+                self._charged, self._counts = self._spent(), self.abandoned
+                levels = await grant.settle(self._charged, counts=self._counts)
         except StoreUnavailable:
             return  # the lease passes by itself
         self.standing = Standing(self._caller.tier, levels, self._service.clock())
 
     def _tell(self, error: BaseException | None) -> None:
-        answer = self._answer
+        answer, caller, at_ms = self._answer, self._caller, self._admitted_ms
         code = None if self._refused is None else self._refused.code
         if isinstance(error, Failure):
             code = BROKEN_CODES.get(error.kind, Code.UPSTREAM_ERROR)
@@ -300,13 +311,18 @@ class Answering:
             Outcome(
                 request_id=f"req_{self._rid.hex()}",
                 result=self._result(error),
-                tier=self._caller.tier.name if self._caller else NOBODY,
+                tier=caller.tier.name if caller else NOBODY,
                 model=answer.answered_by if answer else None,
                 code=code,
                 attempts=self._attempts(),
                 usage=answer.usage if answer else None,
                 first_token_ms=self._first_token_ms,
                 total_ms=(time.perf_counter() - self._began) * 1000,
+                at_ms=self._service.clock() if at_ms is None else at_ms,
+                subjects=caller.subjects if caller else (),
+                owner=caller.owner if caller else None,
+                charged_tokens=self._charged,
+                counts=self._counts,
             )
         )
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -612,6 +612,56 @@ async def test_wherever_a_request_is_cut_off_it_is_told_once_and_leaves_nothing_
             return
         desk.clock.advance(86_400_000)
     raise AssertionError("it should have ended by now")
+
+
+# ── What the log is told ─────────────────────────────────────────────────────────────────────
+
+
+def charge(outcome: Outcome) -> list[int]:
+    """What it says, as the ledger would count it: requests of the hour and the day, tokens."""
+    return [int(outcome.counts), int(outcome.counts), outcome.charged_tokens]
+
+
+@BOTH
+async def test_the_log_hears_the_price_of_an_answer_whose_and_since_when(
+    desk: Desk, call: Call
+) -> None:
+    known = replace(CALLER, owner="acc_1")
+    async with desk.ask(desk.service(ScriptedBackend(*GOOD), known=known), call) as answer:
+        desk.clock.advance(5_000)
+        await read(answer)
+
+    outcome = desk.outcome
+    assert charge(outcome) == (await desk.used())[:3] == [1, 1, 37]
+    assert (outcome.at_ms, outcome.owner, outcome.subjects) == (NOON, "acc_1", ALL)
+
+
+async def test_the_log_hears_what_a_broken_answer_still_costs(desk: Desk) -> None:
+    with pytest.raises(Failure):
+        await answered(desk.ask(desk.service(ScriptedBackend(HELLO, failure())), STREAM))
+
+    assert charge(desk.outcome) == (await desk.used())[:3] == [0, 0, 40 + HELLO_TOKENS]
+
+
+@BOTH
+async def test_the_log_hears_what_somebody_who_left_has_used(desk: Desk, call: Call) -> None:
+    request = Request(desk.ask(desk.service(ScriptedBackend(SILENCE)), call))
+    await request.turns(20)
+    await request.cut_off(hung_up=True)
+
+    assert charge(desk.outcome) == (await desk.used())[:3] == [1, 1, 40]
+
+
+async def test_the_log_hears_that_what_was_not_served_costs_nothing(desk: Desk) -> None:
+    await refused(desk.ask(desk.service(ScriptedBackend(failure()))))
+    desk.clock.advance(1_000)
+    await refused(desk.ask(desk.service(), Refusal(code=Code.INVALID_REQUEST, message="What?")))
+    await refused(desk.ask(desk.service(known=STRANGER)))
+
+    failed, bad, strange = desk.listener.heard
+    assert [charge(outcome) for outcome in desk.listener.heard] == [[0, 0, 0]] * 3
+    assert [outcome.at_ms - NOON for outcome in desk.listener.heard] == [0, 1_000, 1_000]
+    assert (failed.subjects, bad.subjects, strange.subjects) == (ALL, ALL, ())
 
 
 # ── When the store is not there ──────────────────────────────────────────────────────────────

@@ -1,0 +1,35 @@
+"""One function for each thing a person can do; the only place where the rooms meet."""
+
+from scalix_free.serve.accounts import Accounts, MailLimits, NewKey, Verified
+from scalix_free.serve.answering import (
+    BROKEN_CODES,
+    STORE_UNAVAILABLE,
+    Answer,
+    Answering,
+    Identify,
+    Refused,
+    Service,
+)
+from scalix_free.serve.callers import Callers, Revocations
+from scalix_free.serve.own_data import OwnData
+from scalix_free.serve.sessions import NewSession, Pricing, Sessions
+
+__all__ = [
+    "BROKEN_CODES",
+    "STORE_UNAVAILABLE",
+    "Accounts",
+    "Answer",
+    "Answering",
+    "Callers",
+    "Identify",
+    "MailLimits",
+    "NewKey",
+    "NewSession",
+    "OwnData",
+    "Pricing",
+    "Refused",
+    "Revocations",
+    "Service",
+    "Sessions",
+    "Verified",
+]

@@ -1,0 +1,140 @@
+"""Every table of the database, as data. How they came to be is ``migrations``' matter.
+
+Moments are milliseconds since the epoch. Digests and the keys of subjects are keyed hashes, as
+bytes. An e-mail address stands in ``accounts`` and ``sign_ins`` alone, an address nowhere.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_name)s_key",
+        "ix": "%(table_name)s_%(column_0_name)s",
+    }
+)
+"""Constraints have names of ours, so that migrations can speak of them on every database."""
+
+accounts: Final = Table(
+    "accounts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("mailbox", Text, nullable=False, unique=True),
+    Column("tier", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+api_keys: Final = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column(
+        "account_id",
+        Text,
+        ForeignKey("accounts.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("shown", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("used_ms", BigInteger),
+)
+
+sign_ins: Final = Table(
+    "sign_ins",
+    metadata,
+    Column("mailbox", Text, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("token_digest", LargeBinary, nullable=False, unique=True),
+    Column("code_digest", LargeBinary, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False, index=True),
+    Column("guesses", Integer, nullable=False),
+)
+
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("session_id", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False, index=True),
+    Column("user_agent", Text, nullable=False),
+    Column("address_hash", LargeBinary, nullable=False),
+    Column("seen_ms", BigInteger),
+    Column("day", Integer, nullable=False),
+    Column("requests_today", Integer, nullable=False),
+    Column("revoked", Boolean, nullable=False),
+)
+Index(
+    "sessions_revoked",
+    sessions.c.expires_ms,
+    sqlite_where=sessions.c.revoked,
+    postgresql_where=sessions.c.revoked,
+)
+
+erased: Final = Table(
+    "erased",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("expires_ms", BigInteger, nullable=False, index=True),
+)
+"""Of minted identities that were erased, what their tokens are refused by until they expire."""
+
+usage: Final = Table(
+    "usage",
+    metadata,
+    Column("rid", LargeBinary, primary_key=True),  # of "req_…", the 16 bytes
+    Column("at_ms", BigInteger, nullable=False, index=True),
+    Column("own", LargeBinary, nullable=False),
+    Column("address", LargeBinary),
+    Column("network", LargeBinary),
+    Column("owner", Text),
+    Column("tier", Text, nullable=False),
+    Column("model", Text),
+    Column("result", Text, nullable=False),
+    Column("code", Text),
+    Column("attempts", Integer, nullable=False),
+    Column("prompt_tokens", BigInteger),
+    Column("completion_tokens", BigInteger),
+    Column("charged_tokens", BigInteger, nullable=False),
+    Column("counts", Boolean, nullable=False),
+    Column("first_token_ms", Float),
+    Column("total_ms", Float, nullable=False),
+)
+CHARGED: Final = text("(counts OR charged_tokens > 0)")
+"""Which requests a ledger would know; only these are ever looked up by their subject."""
+for _name in ("own", "address", "network"):
+    Index(
+        f"usage_{_name}",
+        usage.c[_name],
+        usage.c.at_ms,
+        sqlite_where=CHARGED,
+        postgresql_where=CHARGED,
+    )
+Index(
+    "usage_owner",
+    usage.c.owner,
+    usage.c.at_ms,
+    sqlite_where=usage.c.owner.is_not(None),
+    postgresql_where=usage.c.owner.is_not(None),
+)
