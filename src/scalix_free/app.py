@@ -16,11 +16,13 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from scalix_free import __version__
+from scalix_free.admission.content import ContentRules
 from scalix_free.admission.quotas import (
     address_policy,
     mail_policy,
     mint_policy,
     network_policy,
+    session_policy,
     tier_policy,
 )
 from scalix_free.api.account import account_routes
@@ -68,6 +70,7 @@ from scalix_free.serve import (
     Pricing,
     Revocations,
     Service,
+    SessionOf,
     Sessions,
 )
 from scalix_free.settings import FreeTier, ProTier, Secret, Settings
@@ -133,6 +136,7 @@ async def open_app(
                 session,
                 clock,
                 identify=people.callers.identify,
+                session_of=people.identifier.session_of,
                 ledger=ledger,
                 listeners=(metrics, usage),
             )
@@ -184,6 +188,7 @@ def _service(
     clock: Clock,
     *,
     identify: Identify,
+    session_of: SessionOf,
     ledger: SqliteLedger,
     listeners: Sequence[Listener],
 ) -> Service:
@@ -191,6 +196,8 @@ def _service(
     routing = settings.routing
     return Service(
         identify=identify,
+        session_of=session_of,
+        content=_content(settings),
         ledger=ledger,
         catalogue=_catalogue(runtime, session, clock),
         patience=Patience(
@@ -351,6 +358,16 @@ def _limits(settings: Settings) -> Limits:
         network=network_policy(
             per_hour=networks.requests_per_hour, per_day=networks.requests_per_day
         ),
+        session=session_policy(settings.content.max_requests_per_session),
+    )
+
+
+def _content(settings: Settings) -> ContentRules:
+    words = settings.content.blocked_keywords
+    return ContentRules(
+        most_chars=settings.content.max_prompt_chars,
+        denied=[word.word for word in words if word.action == "deny"],
+        flagged=[word.word for word in words if word.action == "flag"],
     )
 
 

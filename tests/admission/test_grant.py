@@ -65,7 +65,9 @@ async def ledger() -> AsyncIterator[Beaten]:
 
 async def taken(ledger: Beaten, spent: Sequence[int] = (10,)) -> Grant:
     words = list(spent)
-    grant = Grant(ledger, CALLER, rid(1), spent=lambda: words.pop(0) if words[1:] else words[0])
+    grant = Grant(
+        ledger, CALLER.subjects, rid(1), spent=lambda: words.pop(0) if words[1:] else words[0]
+    )
     assert isinstance(await grant.take(asking(1)), Admitted)
     return grant
 
@@ -125,7 +127,7 @@ async def test_a_refunded_grant_is_silent_and_free(ledger: Beaten) -> None:
 async def test_what_was_denied_is_not_kept_alive(ledger: Beaten) -> None:
     for n in range(2, 4):
         await ledger.admit(asking(n))
-    grant = Grant(ledger, CALLER, rid(1), spent=lambda: 0)
+    grant = Grant(ledger, CALLER.subjects, rid(1), spent=lambda: 0)
 
     assert isinstance(await grant.take(asking(1)), Denied)
     assert await silent(ledger)
@@ -145,7 +147,7 @@ async def test_an_end_that_cannot_be_written_ends_the_beats_all_the_same(ledger:
 
 
 async def test_refunding_what_was_never_admitted_does_nothing(ledger: Beaten) -> None:
-    grant = Grant(ledger, CALLER, rid(1), spent=lambda: 0)
+    grant = Grant(ledger, CALLER.subjects, rid(1), spent=lambda: 0)
     ask: Ask = asking(2)
     await ledger.admit(ask)
 

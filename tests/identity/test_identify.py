@@ -2,12 +2,18 @@
 
 import os
 import secrets
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalix_free.admission.quotas import address_policy, network_policy, tier_policy
+from scalix_free.admission.quotas import (
+    address_policy,
+    network_policy,
+    session_policy,
+    tier_policy,
+)
 from scalix_free.core.account import Account
 from scalix_free.core.caller import Caller, Tier, Visitor
 from scalix_free.core.errors import Code, Refusal
@@ -38,6 +44,7 @@ LIMITS = Limits(
     tiers={name: tier(name, n) for n, name in enumerate(("anonymous", "registered", "pro"), 5)},
     address=address_policy(per_minute=30, per_hour=100, per_day=200),
     network=network_policy(per_hour=300, per_day=1_000),
+    session=session_policy(100),
 )
 ANONYMOUS = LIMITS.tiers["anonymous"]
 KEYRING = Keyring(b"a secret")
@@ -215,3 +222,21 @@ def test_an_account_s_tier_is_the_one_kept(kept: str, found: str) -> None:
     account = Account(id="acc_1", email="", mailbox="", tier=kept, created_ms=0)
 
     assert identify.member(account).tier is LIMITS.tiers[found]
+
+
+def test_a_session_is_counted_for_its_caller_alone() -> None:
+    one, other = caller("1.2.3.4"), caller("1.2.3.5")
+    books = {identify.session_of(*which) for which in ((one, "a"), (one, "b"), (other, "a"))}
+
+    assert len(books) == 3
+    assert identify.session_of(one, "a") in books
+
+
+def test_who_pays_has_sessions_without_end() -> None:
+    member = identify.member(replace(ACCOUNT, tier="pro"))
+
+    assert identify.session_of(member, "a") is None
+
+
+def test_a_minted_identity_brings_its_session_along() -> None:
+    assert caller("1.2.3.4", TOKEN).session_id == IDENTITY.session_id

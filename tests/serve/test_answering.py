@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from scalix_free.admission.content import ContentRules
+from scalix_free.admission.quotas import session_policy
 from scalix_free.core.caller import Caller, Tier, Visitor
 from scalix_free.core.chat import Call, Chunk, Usage
 from scalix_free.core.errors import Code, Failure, Kind, Refusal, StoreUnavailable
@@ -15,9 +17,9 @@ from scalix_free.core.outcome import Outcome, Result
 from scalix_free.core.ports import Ledger, Listener
 from scalix_free.routing.attempts import Patience
 from scalix_free.routing.catalogue import Catalogue, Model
-from scalix_free.serve import Answer, Answering, Refused, Service
+from scalix_free.serve import Answer, Answering, Refused, Service, SessionOf
 from scalix_free.storage.sqlite_ledger import SqliteLedger
-from tests.contracts.ledger import ALL, ANN, HOME, ISP, PERSON, rid, used
+from tests.contracts.ledger import ALL, ANN, HOME, ISP, PERSON, rid, subject, used
 from tests.core.held_clock import NOON, HeldClock
 from tests.routing.scripted import SILENCE, ScriptedBackend, Step, model
 
@@ -30,6 +32,8 @@ PERSON_TIER = Tier(
     context_tokens=1_000,
 )
 CALLER = Caller(tier=PERSON_TIER, subjects=ALL)
+OWNER = replace(CALLER, owner="usr_1", session_id="ses_own")
+ANYTHING = ContentRules(most_chars=None)
 STRANGER = Refusal(code=Code.INVALID_API_KEY, message="Who?")
 
 WHOLE = Call(rid=rid(1), messages=[], prompt_tokens=40, newest_tokens=15)
@@ -105,11 +109,15 @@ class Desk:
         listeners: Sequence[Listener] = (),
         known: Caller | Refusal = CALLER,
         counts_whole_prompt: bool = True,
+        session_of: SessionOf = lambda caller, session_id: None,
+        content: ContentRules = ANYTHING,
     ) -> Service:
         if models is None:
             models = [model(f"m{n}", backend) for n, backend in enumerate(backends, 1)]
         return Service(
             identify=lambda visitor: known,
+            session_of=session_of,
+            content=content,
             ledger=self.ledger,
             catalogue=Catalogue(models),
             patience=Patience(attempts=3, first_token_s=5, idle_s=5),
@@ -747,3 +755,102 @@ async def test_the_models_are_those_of_the_catalogue_in_its_order(desk: Desk) ->
     service = desk.service(models=[model("b", priority=2), model("a", priority=1)])
 
     assert [one.id for one in service.models()] == ["a", "b"]
+
+
+# ── What is asked, in which session, in which turn ───────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("x" * 31, Code.PROMPT_TOO_LONG), ("so bad", Code.CONTENT_BLOCKED)],
+)
+async def test_what_may_not_be_asked_costs_nothing(desk: Desk, text: str, code: Code) -> None:
+    backend = ScriptedBackend(*GOOD)
+    rules = ContentRules(most_chars=30, denied=["bad"])
+    service = desk.service(backend, content=rules)
+    async with desk.ask(service, WHOLE._replace(newest_text=text)) as refused:
+        assert isinstance(refused, Refused)
+        assert refused.refusal.code is code
+
+    assert await desk.used() == [0, 0, 0, 0]
+    assert await desk.arrivals() == [0, 0, 0]
+    assert backend.calls == []
+    assert desk.outcome.result is Result.REFUSED
+
+
+async def test_a_flagged_word_is_answered_and_logged(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = desk.service(
+        ScriptedBackend(*GOOD), content=ContentRules(most_chars=None, flagged=["odd"])
+    )
+    await answered(desk.ask(service, WHOLE._replace(newest_text="how odd")))
+
+    (line,) = caplog.messages
+    assert line == f"{desk.outcome.request_id} contains a word that is flagged"
+
+
+def sessions_of(most: int) -> SessionOf:
+    """Books of sessions, each with so many requests."""
+    policy = session_policy(most)
+    return lambda caller, session_id: subject(f"{caller.owner} {session_id}", policy)
+
+
+async def test_a_session_has_so_many_requests_and_others_have_theirs(desk: Desk) -> None:
+    service = desk.service(ScriptedBackend(*GOOD), session_of=sessions_of(1))
+    first, second = (WHOLE._replace(session_id=name) for name in ("one", "two"))
+    await answered(desk.ask(service, first))
+    async with desk.ask(service, first) as refused:
+        assert isinstance(refused, Refused)
+    await answered(desk.ask(service, second))
+
+    assert refused.refusal.code is Code.SESSION_LIMIT
+    assert refused.session_id == "one"
+    assert "Start a new one" in refused.refusal.message
+    assert await desk.used() == [2, 2, 74, 0]
+
+
+async def test_without_a_session_of_its_own_a_call_is_of_the_caller_s(desk: Desk) -> None:
+    service = desk.service(ScriptedBackend(*GOOD), known=OWNER, session_of=sessions_of(1))
+    answer = await answered(desk.ask(service))
+    async with desk.ask(service) as refused:
+        assert isinstance(refused, Refused)
+
+    assert answer.session_id == refused.session_id == "ses_own"
+    assert refused.refusal.code is Code.SESSION_LIMIT
+
+
+async def test_what_failed_counts_in_no_session(desk: Desk) -> None:
+    service = desk.service(
+        ScriptedBackend(failure(), *GOOD), known=OWNER, session_of=sessions_of(1)
+    )
+    for _ in range(3):
+        async with desk.ask(service) as refused:
+            assert isinstance(refused, Refused)
+            assert refused.refusal.code is Code.UPSTREAM_ERROR
+
+
+@BOTH
+async def test_one_turn_is_charged_one_request(desk: Desk, call: Call) -> None:
+    service = desk.service(ScriptedBackend(*GOOD), known=OWNER)
+    for _ in range(4):
+        await answered(desk.ask(service, call._replace(turn="a turn")))
+
+    assert await desk.used() == [1, 1, 4 * 37, 0]
+    assert await desk.arrivals() == [4, 4, 4]
+
+
+async def test_another_turn_is_another_request(desk: Desk) -> None:
+    service = desk.service(ScriptedBackend(*GOOD), known=OWNER)
+    for turn in ("a turn", "another", None):
+        await answered(desk.ask(service, WHOLE._replace(turn=turn)))
+
+    assert (await desk.used())[:2] == [3, 3]
+
+
+async def test_neighbours_share_no_turns(desk: Desk) -> None:
+    service = desk.service(ScriptedBackend(*GOOD))
+    for _ in range(2):
+        await answered(desk.ask(service, WHOLE._replace(turn="a turn")))
+
+    assert (await desk.used())[:2] == [2, 2]

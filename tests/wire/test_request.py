@@ -45,6 +45,7 @@ def test_the_least_that_can_be_asked() -> None:
         model=OWN_MODEL,
         prompt_tokens=call.prompt_tokens,
         newest_tokens=call.newest_tokens,
+        newest_text="hi",
     )
     assert 0 < call.newest_tokens <= call.prompt_tokens
 
@@ -379,3 +380,31 @@ def test_no_json_raises(value: object) -> None:
 @given(BODIES)
 def test_nothing_like_a_request_raises(body: dict[str, object]) -> None:
     assert is_sound(parse_call(json.dumps(body).encode(), RID))
+
+
+@pytest.mark.parametrize(
+    ("messages", "text"),
+    [
+        ([{"role": "user", "content": "a"}], "a"),
+        ([{"role": "user", "content": "a"}, {"role": "user", "content": "b"}], "b"),
+        ([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "a"),
+        ([{"role": "system", "content": "a"}], ""),
+        (
+            [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "text", "text": "a"},
+                        {"type": "image_url", "image_url": {"url": "data:"}},
+                        {"type": "text", "text": "b"},
+                    ],
+                }
+            ],
+            "a\nb",
+        ),
+    ],
+)
+def test_the_newest_text_is_the_user_s(messages: list[dict[str, object]], text: str) -> None:
+    call = parse_call(json.dumps({"messages": messages}).encode(), bytes(16), "t")
+    assert isinstance(call, Call)
+    assert (call.newest_text, call.turn) == (text, "t")

@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 
-from scalix_free.core.caller import Caller
 from scalix_free.core.errors import StoreUnavailable
-from scalix_free.core.ledger import BEAT_MS, Admitted, Ask, Denied, Level
+from scalix_free.core.ledger import BEAT_MS, Admitted, Ask, Denied, Level, Subject
 from scalix_free.core.ports import Ledger
 
 
@@ -22,10 +21,15 @@ class Grant:
     """
 
     def __init__(
-        self, ledger: Ledger, caller: Caller, rid: bytes, *, spent: Callable[[], int]
+        self,
+        ledger: Ledger,
+        subjects: tuple[Subject, ...],
+        rid: bytes,
+        *,
+        spent: Callable[[], int],
     ) -> None:
         self._ledger = ledger
-        self._subjects = caller.subjects
+        self._subjects = subjects
         self._rid = rid
         self._spent = spent
         self._timer: asyncio.TimerHandle | None = None

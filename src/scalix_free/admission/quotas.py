@@ -9,6 +9,8 @@ from scalix_free.core.ledger import MOST_ROWS, Limit, Policy, Unit
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
+SESSION_MS: Final = 30 * DAY_MS
+"""A session lasts as long as a minted identity; its requests are counted over as much."""
 
 MOST_MAILS: Final = {"mailbox": 3, "address": 5, "network": 20}
 """Mails in an hour: to one mailbox, and asked for from one address or network."""
@@ -57,6 +59,12 @@ def network_policy(*, per_hour: int | None, per_day: int | None) -> Policy:
         ),
         leased=False,
     )
+
+
+def session_policy(most: int | None) -> Policy:
+    """How many requests one session may have."""
+    limit = Limit("session", Unit.REQUESTS, most, SESSION_MS)
+    return Policy("session", (limit,), leased=False)
 
 
 def mint_policy(place: str, most: int | None) -> Policy:

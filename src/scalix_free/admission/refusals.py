@@ -17,6 +17,7 @@ CODES: Final = {
     "requests_day": Code.DAILY_LIMIT,
     "tokens_day": Code.TOKEN_LIMIT,
     "concurrent": Code.CONCURRENCY,
+    "session": Code.SESSION_LIMIT,
 }
 """A limit's name → the code of its refusal; all others belong to addresses and networks."""
 
@@ -25,6 +26,7 @@ WHAT: Final = {
     "requests_day": "requests per day",
     "tokens_day": "tokens per day",
     "concurrent": "requests at the same time",
+    "session": "requests in this session",
     "address_minute": "requests per minute from your address",
     "address_hour": "requests per hour from your address",
     "address_day": "requests per day from your address",
@@ -72,6 +74,8 @@ def _used(denied: Denied) -> str:
 
 
 def _when(denied: Denied, reset_at_ms: int | None) -> str:
+    if denied.limit.name == "session":
+        return "Start a new one, with another session_id."
     if denied.limit.unit is Unit.CALLS:
         seconds = CONCURRENCY_RETRY_MS // 1000
         return f"Try again in {seconds} seconds, or when one of them has ended."

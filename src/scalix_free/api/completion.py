@@ -21,6 +21,7 @@ from scalix_free.api.exchange import (
     headers_of,
     read_body,
     rid_of,
+    turn_of,
     until_hang_up,
 )
 from scalix_free.api.headers import EVERY_ANSWER, free_tier, limit_headers
@@ -85,7 +86,7 @@ class Completions:
         if isinstance(body, Refusal) and body.code in STRANGERS:
             sender.refuse_stranger(body)
             return
-        call = body if isinstance(body, Refusal) else parse_call(body, rid)
+        call = body if isinstance(body, Refusal) else parse_call(body, rid, turn_of(headers))
         if self.draining():
             call = DRAINING
         visitor = self.visitors.of(scope, headers)
@@ -146,7 +147,7 @@ class _Sender:
     async def _whole(self, answer: Answer) -> None:
         while (chunks := await answer.read()) and chunks[-1].finish is None:
             pass
-        left = free_tier(answer.standing, answer.call.session_id)
+        left = free_tier(answer.standing, answer.session_id)
         body = encode_completion(self._rid, self._created, answer.collected, answer.usage, left)
         self._started = True
         self._responder.respond(
@@ -165,7 +166,7 @@ class _Sender:
                 if frames:
                     await self._write(frames, answer)
                 continue
-            left = free_tier(answer.standing, answer.call.session_id)
+            left = free_tier(answer.standing, answer.session_id)
             if early:
                 left.model, left.attempts = answer.answered_by, answer.attempts
             frames += writer.last(finish, left)

@@ -22,6 +22,11 @@ from scalix_free.serve import Answering
 FORWARDING: Final = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip"})
 """Headers by which a proxy gives itself away."""
 
+TURNS: Final = (b"idempotency-key", b"x-scalix-request-id", b"x-dyad-free-quota-key")
+"""Headers that stay the same while a client tries one turn of its conversation again."""
+
+MOST_TURN_CHARS: Final = 256
+
 HonestAddress = Callable[[str, str], str]
 """``(peer, X-Forwarded-For) → address`` under this server's trusted proxies."""
 
@@ -75,6 +80,15 @@ def rid_of(scope: HTTPScope) -> bytes:
 def request_id_of(scope: HTTPScope) -> str:
     """The same id as the caller sees it."""
     return f"req_{rid_of(scope).hex()}"
+
+
+def turn_of(headers: dict[bytes, bytes]) -> str | None:
+    """What the request says of the turn that it belongs to, in one of the ways in use."""
+    for name in TURNS:
+        if name in headers:
+            turn = headers[name].decode("latin-1").strip().partition(":attempt-")[0]
+            return turn if 0 < len(turn) <= MOST_TURN_CHARS else None
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,9 +37,11 @@ class Caller:
     ``subjects`` are all whose limits a request counts against: first the caller's own, then, of
     who has no account, the address and the network. ``owner`` is the id of the minted identity or
     of the account; who showed neither is known by address alone, and shares it with neighbours.
+    ``session_id`` is that of a minted identity.
     """
 
     tier: Tier
     subjects: tuple[Subject, ...]
     owner: str | None = None
     has_account: bool = False
+    session_id: str | None = None

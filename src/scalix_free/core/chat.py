@@ -21,8 +21,9 @@ class Call(NamedTuple):
 
     ``parameters`` are those that a provider gets as they came (tools, stop, temperature …).
     ``output_tokens`` is the most the answer may have; ``prompt_tokens`` our own estimate of the
-    whole prompt, ``newest_tokens`` that of the newest user message. ``needs`` names the abilities
-    that a model must have (tools, json, images), each with the field that asked for it.
+    whole prompt, ``newest_tokens`` that of the newest user message, whose text is ``newest_text``.
+    ``needs`` names the abilities that a model must have (tools, json, images), each with the field
+    that asked for it. Calls of one ``turn`` are charged one request, where that is granted.
     """
 
     rid: bytes
@@ -35,7 +36,9 @@ class Call(NamedTuple):
     needs: Mapping[str, str] = NONE
     prompt_tokens: int = 0
     newest_tokens: int = 0
+    newest_text: str = ""
     session_id: str | None = None
+    turn: str | None = None
 
     @property
     def request_id(self) -> str:

@@ -28,11 +28,12 @@ KNOWN_TOKENS: Final = 16_384
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What is counted for whom: the tiers by name, and the limits of addresses and networks."""
+    """What is counted for whom: tiers by name, and limits of addresses, networks and sessions."""
 
     tiers: Mapping[str, Tier]
     address: Policy
     network: Policy
+    session: Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,14 @@ class Identifier:
             has_account=True,
         )
 
+    def session_of(self, caller: Caller, session_id: str) -> Subject | None:
+        """The book of a caller's session of that id; whoever pays may go on without end."""
+        policy = self._limits.session
+        if caller.tier.name == PRO or policy.limits[0].most is None:
+            return None
+        who = f"{caller.subjects[0].key.hex()}:{session_id}"
+        return Subject(self._keyring.subject("session", who), policy)
+
     def _of_address(self, address: str) -> Caller:
         tier = self._limits.tiers[ANONYMOUS]
         own = Subject(self._keyring.subject("user", address_bucket(address)), tier.policy)
@@ -108,7 +117,12 @@ class Identifier:
             return None
         tier = self._limits.tiers[found.tier]
         own = Subject(self._keyring.subject("minted", found.user_id), tier.policy)
-        caller = Caller(tier=tier, subjects=(own, *self._places(address)), owner=found.user_id)
+        caller = Caller(
+            tier=tier,
+            subjects=(own, *self._places(address)),
+            owner=found.user_id,
+            session_id=found.session_id,
+        )
         return caller, found.expires_ms, (found.user_id, fingerprint(found.user_id))
 
     def _places(self, address: str) -> tuple[Subject, Subject]:

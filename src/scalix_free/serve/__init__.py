@@ -9,6 +9,7 @@ from scalix_free.serve.answering import (
     Identify,
     Refused,
     Service,
+    SessionOf,
 )
 from scalix_free.serve.callers import Callers, Revocations
 from scalix_free.serve.own_data import OwnData
@@ -30,6 +31,7 @@ __all__ = [
     "Refused",
     "Revocations",
     "Service",
+    "SessionOf",
     "Sessions",
     "Verified",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,12 +11,13 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, TypeAlias
 
+from scalix_free.admission.content import ContentRules
 from scalix_free.admission.grant import Grant
 from scalix_free.admission.refusals import refusal as refusal_of
 from scalix_free.core.caller import Caller, Visitor
 from scalix_free.core.chat import Call, Chunk, Usage
 from scalix_free.core.errors import Code, Failure, Kind, Refusal, StoreUnavailable
-from scalix_free.core.ledger import Admitted, Ask, Level
+from scalix_free.core.ledger import Admitted, Ask, Level, Subject
 from scalix_free.core.outcome import NOBODY, Outcome, Result
 from scalix_free.core.ports import Clock, Ledger, Listener, Reply
 from scalix_free.core.standing import Standing
@@ -28,6 +30,9 @@ log = logging.getLogger(__name__)
 
 Identify: TypeAlias = Callable[[Visitor], Caller | Refusal | Awaitable[Caller | Refusal]]
 """Says who a visitor is; what comes at once costs no turn of the event loop."""
+
+SessionOf: TypeAlias = Callable[[Caller, str], Subject | None]
+"""The book of a caller's session of that id; None where sessions have no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class Service:
     """
 
     identify: Identify
+    session_of: SessionOf
+    content: ContentRules
     ledger: Ledger
     catalogue: Catalogue
     patience: Patience
@@ -111,6 +118,11 @@ class Answer:
     def attempts(self) -> int:
         """How many upstream calls it took."""
         return self._reply.attempts
+
+    @property
+    def session_id(self) -> str | None:
+        """The session it belongs to."""
+        return self._answering.session_id
 
     @property
     def usage(self) -> Usage:
@@ -201,6 +213,12 @@ class Answering:
                 self._tell(error)
                 self._answer = None  # it knows us too: cycles are left to the collector, at a price
 
+    @property
+    def session_id(self) -> str | None:
+        """The session that the call names, or else that of the caller."""
+        named = self._call.session_id if isinstance(self._call, Call) else None
+        return named or (self._caller.session_id if self._caller else None)
+
     async def finish(self) -> Standing:
         """Charge a whole answer at its real price; afterwards the limits say what is left."""
         assert self._caller is not None
@@ -223,21 +241,25 @@ class Answering:
         if isinstance(call, Refusal):
             return call
         tier = caller.tier
+        if (refusal := self._judged(call)) is not None:
+            return refusal
         if call.prompt_tokens > tier.context_tokens:
             return too_long(call.prompt_tokens, tier.context_tokens)
         candidates = plan(self._service.catalogue, call)
         if isinstance(candidates, Refusal):
             return candidates
-        self._grant = Grant(self._service.ledger, caller, self._rid, spent=self._spent)
+        subjects = self._subjects(caller)
+        self._grant = Grant(self._service.ledger, subjects, self._rid, spent=self._spent)
         verdict = await self._grant.take(
             Ask(
                 rid=self._rid,
-                subjects=caller.subjects,
+                subjects=subjects,
                 prompt_tokens=self._prompt_price(call.prompt_tokens),
                 output_tokens=min(
                     call.output_tokens or tier.default_output_tokens, tier.max_output_tokens
                 ),
                 report=call.stream,
+                turn=_turn(caller, call),
             )
         )
         if not isinstance(verdict, Admitted):
@@ -247,6 +269,19 @@ class Answering:
         self._admitted_ms = verdict.now_ms
         self.standing = Standing(tier, verdict.levels, verdict.now_ms)
         return await self._ask(call.capped(verdict.output_tokens), candidates, self.standing)
+
+    def _judged(self, call: Call) -> Refusal | None:
+        content = self._service.content
+        if content.is_flagged(call.newest_text):
+            log.warning("%s contains a word that is flagged", call.request_id)
+        return content.refusal(call.newest_text)
+
+    def _subjects(self, caller: Caller) -> tuple[Subject, ...]:
+        """All whose limits the request counts against."""
+        if (session_id := self.session_id) is None:
+            return caller.subjects
+        session = self._service.session_of(caller, session_id)
+        return caller.subjects if session is None else (*caller.subjects, session)
 
     async def _ask(
         self, call: Call, candidates: Sequence[Model], standing: Standing
@@ -261,7 +296,7 @@ class Answering:
 
     async def _refuse(self, caller: Caller, refusal: Refusal) -> Refused:
         """Give back what was taken, so that the refusal can say what is really left."""
-        session_id = self._call.session_id if isinstance(self._call, Call) else None
+        session_id = self.session_id
         if self.standing is not None and self._grant is None:
             return Refused(refusal, self.standing, session_id)
         levels: Sequence[Level] = ()
@@ -377,6 +412,13 @@ STORE_UNAVAILABLE: Final = Refusal(
 )
 
 UPSTREAM_RETRY_MS: Final = 2_000
+
+
+def _turn(caller: Caller, call: Call) -> bytes:
+    """The turn that a call belongs to; neighbours who share an address share no turns."""
+    if call.turn is None or caller.owner is None:
+        return b""
+    return hashlib.blake2b(call.turn.encode(), digest_size=8).digest()
 
 
 def _refusal_of_failures(exhausted: Exhausted, call: Call, attempts: int) -> Refusal:

@@ -86,7 +86,7 @@ def parse(body: bytes, decode: Callable[[bytes], T]) -> T | Refusal:
         return _refused(f"The body is not valid JSON: {_reason(error)}.")
 
 
-def parse_call(body: bytes, rid: bytes) -> Call | Refusal:
+def parse_call(body: bytes, rid: bytes, turn: str | None = None) -> Call | Refusal:
     """Read a completion request; the refusal names the field and says what was expected."""
     asked = parse(body, _decode)
     if isinstance(asked, Refusal):
@@ -97,10 +97,10 @@ def parse_call(body: bytes, rid: bytes) -> Call | Refusal:
         return fault
     if (fault := _fault_of_tools(asked)) is not None:
         return fault
-    return _call(asked, rid)
+    return _call(asked, rid, turn)
 
 
-def _call(asked: CompletionRequest, rid: bytes) -> Call:
+def _call(asked: CompletionRequest, rid: bytes, turn: str | None) -> Call:
     options = asked.stream_options
     parameters = {name: value for name in FORWARDED if (value := getattr(asked, name)) is not None}
     newest, prompt = _count_tokens(asked.messages)
@@ -117,7 +117,9 @@ def _call(asked: CompletionRequest, rid: bytes) -> Call:
         needs=_needs(asked),
         prompt_tokens=int(prompt) + 1,
         newest_tokens=int(newest) + 1,
+        newest_text=_newest_text(asked.messages),
         session_id=asked.session_id,
+        turn=turn,
     )
 
 
@@ -221,6 +223,17 @@ def _count_tokens(messages: Sequence[Mapping[str, object]]) -> tuple[float, floa
             newest = tokens
         total += tokens
     return newest * MARGIN, total * MARGIN
+
+
+def _newest_text(messages: Sequence[Mapping[str, object]]) -> str:
+    for message in reversed(messages):
+        if message["role"] == "user":
+            content = message["content"]
+            if isinstance(content, str):
+                return content
+            texts = [text for part in _parts(message) if isinstance(text := part.get("text"), str)]
+            return "\n".join(texts)
+    return ""
 
 
 def _part_tokens(part: Mapping[str, object]) -> float:
