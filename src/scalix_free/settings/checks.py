@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 from scalix_free.settings.errors import Key
-from scalix_free.settings.tree import FreeTier, Model, Provider, Settings
+from scalix_free.settings.tree import Addresses, FreeTier, Model, Provider, Settings
 
 Complaint = tuple[Key, str]
 
+MOST_ROWS = 1_000  # core.ledger's: larger windows are not kept row by row
 OURS = "scalix-free"  # the model that is not one: the router itself
 
 
@@ -14,6 +15,7 @@ def complaints(settings: Settings) -> Iterator[Complaint]:
     """Yield what does not fit, as a key and what is wrong with it."""
     yield from _tier(settings.tiers.anonymous, ("tiers", "anonymous"))
     yield from _tier(settings.tiers.registered, ("tiers", "registered"))
+    yield from _users(settings.addresses)
     yield from _names(settings.providers)
     for at, provider in enumerate(settings.providers):
         yield from _provider(provider, ("providers", at))
@@ -25,6 +27,21 @@ def _tier(tier: FreeTier, key: Key) -> Iterator[Complaint]:
     if ceiling is not None and tier.default_output_tokens > ceiling:
         what = f"is more than max_output_tokens, which is {ceiling}"
         yield (*key, "default_output_tokens"), what
+
+
+def bounds_users(addresses: Addresses) -> bool:
+    """Whether a window of requests bounds what has to be remembered to count users."""
+    limits = (addresses.requests_per_hour, addresses.requests_per_day)
+    return any(limit is not None and limit <= MOST_ROWS for limit in limits)
+
+
+def _users(addresses: Addresses) -> Iterator[Complaint]:
+    if addresses.users_per_hour is not None and not bounds_users(addresses):
+        what = (
+            "needs requests_per_hour or requests_per_day to be at most "
+            f'{MOST_ROWS:,}; or write "unlimited"'
+        )
+        yield ("addresses", "users_per_hour"), what
 
 
 def _names(providers: tuple[Provider, ...]) -> Iterator[Complaint]:

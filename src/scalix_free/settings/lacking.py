@@ -11,12 +11,10 @@ from scalix_free.settings.reading import Written
 
 # A final `*` stands for every key of the table.
 LACKING: dict[str, str] = {
-    "store.ledger": "limits are kept in SQLite",
     "store.database": "there is one database, SQLite",
-    "store.on_ledger_outage": "the ledger is a local file",
+    "store.on_ledger_outage": "what cannot be counted is refused",
     "tiers.registered.*": "there are no accounts",
     "tiers.pro.*": "there are no accounts",
-    "addresses.users_per_hour": "identities are not minted",
     "addresses.identities_per_day": "identities are not minted",
     "networks.identities_per_day": "identities are not minted",
     "content.*": "content is not looked at",
@@ -41,7 +39,6 @@ _CATALOGUE = "the provider catalogue is not in this version: add a [[providers]]
 
 # Variables that would switch such a feature on by being there.
 VARIABLES: dict[str, str] = {
-    "REDIS_URL": "a ledger in Redis is not in this version: limits are kept in SQLite",
     "DATABASE_URL": "a database server is not in this version: SQLite is used",
     "LITELLM_PROXY_URL": f'{_LITELLM}: add a [[providers]] table of kind = "openai"',
     "LITELLM_MASTER_KEY": f'{_LITELLM}: add a [[providers]] table of kind = "openai"',
