@@ -37,8 +37,8 @@ def test_tokens_of_the_shipped_tiers_are_counted_exactly() -> None:
     assert policy.coarse == ()
 
 
-def test_addresses_and_networks_count_arrivals_alone() -> None:
-    address = address_policy(per_minute=30, per_hour=100, per_day=200)
+def test_addresses_and_networks_count_arrivals_and_addresses_their_callers() -> None:
+    address = address_policy(per_minute=30, per_hour=100, per_day=200, users_per_hour=50)
     network = network_policy(per_hour=300, per_day=None)
 
     assert (address.kind, network.kind) == ("address", "network")
@@ -48,9 +48,11 @@ def test_addresses_and_networks_count_arrivals_alone() -> None:
         (30, 60_000),
         (100, HOUR),
         (200, DAY),
+        (50, HOUR),
     ]
     assert [(limit.most, limit.window_ms) for limit in network.limits] == [(300, HOUR), (None, DAY)]
-    assert {limit.unit for limit in (*address.limits, *network.limits)} == {Unit.REQUESTS}
+    assert address.limits[-1] == Limit("address_users", Unit.USERS, 50, HOUR)
+    assert {limit.unit for limit in (*address.limits[:-1], *network.limits)} == {Unit.REQUESTS}
 
 
 @pytest.mark.parametrize(

@@ -36,14 +36,21 @@ def tier_policy(
     )
 
 
-def address_policy(*, per_minute: int | None, per_hour: int | None, per_day: int | None) -> Policy:
-    """The limits of one address, whoever calls from it."""
+def address_policy(
+    *,
+    per_minute: int | None,
+    per_hour: int | None,
+    per_day: int | None,
+    users_per_hour: int | None = None,
+) -> Policy:
+    """The limits of one address, whoever calls from it, and of how many different ones do."""
     return Policy(
         "address",
         (
             Limit("address_minute", Unit.REQUESTS, per_minute, MINUTE_MS),
             Limit("address_hour", Unit.REQUESTS, per_hour, HOUR_MS),
             Limit("address_day", Unit.REQUESTS, per_day, DAY_MS),
+            Limit("address_users", Unit.USERS, users_per_hour, HOUR_MS),
         ),
         leased=False,
     )

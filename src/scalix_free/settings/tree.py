@@ -84,12 +84,7 @@ class Store(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = SecretUrl("sqlite")
     database: Annotated[
         SecretUrl,
-        Form(
-            wanted='"sqlite" or a postgresql:// URL',
-            secret=True,
-            read=texts.database,
-            reference="env:DATABASE_URL",
-        ),
+        Form(wanted='"sqlite" or a postgresql:// URL', secret=True, read=texts.database),
     ] = SecretUrl("sqlite")
     on_ledger_outage: Literal["degrade", "deny", "allow"] = "degrade"
 
