@@ -1,7 +1,11 @@
 """What the running service writes down, where, and how it starts on it."""
 
 import asyncio
+import os
+import socket
 import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +17,7 @@ import pytest
 from scalix_free.storage.migrations import HEAD
 from tests.postgres import Postgres
 from tests.service import RunningService, provider, running_service
+from tests.test_parent import children, until
 from tests.world import RunningWorld
 
 QUESTION = {"messages": [{"role": "user", "content": "A secret of mine"}]}
@@ -79,6 +84,32 @@ def test_what_an_older_version_made_is_migrated_and_kept(tmp_path: Path) -> None
         assert database.execute("SELECT * FROM of_mine").fetchall() == []
         assert database.execute("SELECT * FROM usage").fetchall() == []
     database.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc")
+def test_while_a_server_does_not_answer_the_start_can_be_broken_off(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "scalix_free", "serve", "--port", "0"],
+            cwd=tmp_path,
+            env={
+                "PATH": os.environ["PATH"],
+                "DATABASE_URL": f"postgresql://127.0.0.1:{silent.getsockname()[1]}/db",
+                "SCALIX_FREE_LOCAL__USE": "never",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            until(lambda: children(process.pid, "storage.migrations"))
+            (migrating,) = children(process.pid, "storage.migrations")
+            process.terminate()
+            said, _ = process.communicate(timeout=10)
+        finally:
+            process.kill()
+
+    assert (process.returncode, said) == (0, b"")
+    assert not migrating.runs
 
 
 def test_two_machines_that_start_at_once_share_one_server(
