@@ -36,7 +36,7 @@ from scalix_free.providers.llama_model import (
 )
 from scalix_free.runtime import LocalModel, Runtime
 from scalix_free.settings import Loaded, Settings
-from scalix_free.storage.migrations import is_current
+from scalix_free.storage.migrations import make_current
 from scalix_free.storage.redis_link import check_server
 from scalix_free.storage.sqlite_ledger import connect
 
@@ -143,7 +143,7 @@ def find_database(settings: Settings) -> DatabasePlace:
         path.chmod(0o600)
     except OSError as error:
         raise StartError(f"{path}: cannot be used as the database: {_why(error)}") from None
-    return DatabasePlace(str(path), str(path), is_current=is_current(str(path)))
+    return DatabasePlace(str(path), str(path), is_current=make_current(str(path)))
 
 
 async def migrate(database: DatabasePlace) -> None:
