@@ -336,7 +336,10 @@ async def test_a_long_conversation_goes_to_a_model_that_holds_it(
 
 
 def test_a_conversation_beyond_the_tier_is_refused(caller: Caller) -> None:
-    error = refused(caller.ask("x" * 200_000), 400, "context_length_exceeded")
+    older = [{"role": "system", "content": "x" * 200_000}]
+    body = {"messages": [*older, {"role": "user", "content": "Why?"}]}
+    response = caller.request("POST", COMPLETIONS, json=body)
+    error = refused(response, 400, "context_length_exceeded")
     assert "32768" in error.message
 
 

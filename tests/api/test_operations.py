@@ -199,7 +199,7 @@ def test_each_way_to_end_counts_once(
     }
     assert grown(before, after, "free_api_refusals_total") == {
         "invalid_request": 1,
-        "context_length_exceeded": 1,
+        "prompt_too_long": 1,
     }
     assert grown(before, after, "free_api_errors_total") == {
         "upstream_error": 2,

@@ -217,7 +217,9 @@ class Answering:
     def session_id(self) -> str | None:
         """The session that the call names, or else that of the caller."""
         named = self._call.session_id if isinstance(self._call, Call) else None
-        return named or (self._caller.session_id if self._caller else None)
+        if named is None and self._caller is not None:
+            return self._caller.session_id
+        return named
 
     async def finish(self) -> Standing:
         """Charge a whole answer at its real price; afterwards the limits say what is left."""

@@ -31,6 +31,14 @@ CREATE TABLE api_keys (
 
 CREATE INDEX api_keys_account_id ON api_keys (account_id);
 
+CREATE TABLE erased (
+    fingerprint TEXT NOT NULL,
+    expires_ms BIGINT NOT NULL,
+    CONSTRAINT erased_pkey PRIMARY KEY (fingerprint)
+);
+
+CREATE INDEX erased_expires_ms ON erased (expires_ms);
+
 CREATE TABLE sessions (
     user_id TEXT NOT NULL,
     session_id TEXT NOT NULL,
