@@ -347,6 +347,7 @@ def _limits(settings: Settings) -> Limits:
             per_minute=addresses.requests_per_minute,
             per_hour=addresses.requests_per_hour,
             per_day=addresses.requests_per_day,
+            users_per_hour=addresses.users_per_hour,
         ),
         network=network_policy(
             per_hour=networks.requests_per_hour, per_day=networks.requests_per_day

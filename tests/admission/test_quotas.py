@@ -38,7 +38,7 @@ def test_tokens_of_the_shipped_tiers_are_counted_exactly() -> None:
 
 
 def test_addresses_and_networks_count_arrivals_alone() -> None:
-    address = address_policy(per_minute=30, per_hour=100, per_day=200)
+    address = address_policy(per_minute=30, per_hour=100, per_day=200, users_per_hour=50)
     network = network_policy(per_hour=300, per_day=None)
 
     assert (address.kind, network.kind) == ("address", "network")
@@ -48,9 +48,23 @@ def test_addresses_and_networks_count_arrivals_alone() -> None:
         (30, 60_000),
         (100, HOUR),
         (200, DAY),
+        (50, HOUR),
     ]
     assert [(limit.most, limit.window_ms) for limit in network.limits] == [(300, HOUR), (None, DAY)]
-    assert {limit.unit for limit in (*address.limits, *network.limits)} == {Unit.REQUESTS}
+    units = [limit.unit for limit in (*address.limits, *network.limits)]
+    assert units == [Unit.REQUESTS] * 3 + [Unit.USERS] + [Unit.REQUESTS] * 2
+
+
+@pytest.mark.parametrize(
+    ("per_hour", "per_day", "most"),
+    [(100, None, 50), (None, 200, 50), (2_000, 1_000, 50), (2_000, None, None), (None, None, None)],
+)
+def test_users_are_limited_only_where_their_rows_are_bounded(
+    per_hour: int | None, per_day: int | None, most: int | None
+) -> None:
+    policy = address_policy(per_minute=30, per_hour=per_hour, per_day=per_day, users_per_hour=50)
+
+    assert policy.limits[3] == Limit("address_users", Unit.USERS, most, HOUR)
 
 
 @pytest.mark.parametrize(

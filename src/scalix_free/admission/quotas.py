@@ -34,14 +34,25 @@ def tier_policy(
     )
 
 
-def address_policy(*, per_minute: int | None, per_hour: int | None, per_day: int | None) -> Policy:
-    """The limits of one address, whoever calls from it."""
+def address_policy(
+    *,
+    per_minute: int | None,
+    per_hour: int | None,
+    per_day: int | None,
+    users_per_hour: int | None = None,
+) -> Policy:
+    """The limits of one address, whoever calls from it.
+
+    Users are counted row by row, so they are limited only where requests are as well.
+    """
+    bounds = [most for most in (per_hour, per_day) if most is not None and most <= MOST_ROWS]
     return Policy(
         "address",
         (
             Limit("address_minute", Unit.REQUESTS, per_minute, MINUTE_MS),
             Limit("address_hour", Unit.REQUESTS, per_hour, HOUR_MS),
             Limit("address_day", Unit.REQUESTS, per_day, DAY_MS),
+            Limit("address_users", Unit.USERS, users_per_hour if bounds else None, HOUR_MS),
         ),
         leased=False,
     )
@@ -63,12 +74,12 @@ def mint_policy(place: str, most: int | None) -> Policy:
     """How many identities a place may take in a day, and the book in which they are counted.
 
     ``most`` is the figure past which the price doubles, not a limit; nobody pays for as many as
-    are let through here, except where nothing is paid. Leased, since a count is given back where
-    the price is not paid.
+    are let through here, except where nothing is paid.
     """
     return Policy(
         f"mint_{place}",
         (Limit(f"{place}_identities", Unit.REQUESTS, max(MOST_ROWS, 2 * (most or 0)), DAY_MS),),
+        leased=False,
     )
 
 

@@ -14,7 +14,6 @@ LACKING: dict[str, str] = {
     "store.ledger": "limits are kept in SQLite",
     "store.on_ledger_outage": "the ledger is a local file",
     "tiers.pro.daily_budget_share": "providers' budgets are not kept",
-    "addresses.users_per_hour": "identities are not minted",
     "content.*": "content is not looked at",
     "caches.model_health.*": "there is no such cache",
     "caches.user_preferences.*": "there is no such cache",
