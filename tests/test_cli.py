@@ -217,6 +217,7 @@ def check_start_error(ended: "subprocess.CompletedProcess[str]", *says: str) -> 
     assert ended.stderr.count("\n") == 1, ended.stderr
     assert ended.stderr.endswith("\n")
     assert all(words in ended.stderr for words in says), ended.stderr
+    assert "hunter2" not in ended.stderr
 
 
 def test_a_taken_port(tmp_path: Path) -> None:

@@ -1080,6 +1080,14 @@ def test_the_usual_variable_is_the_database_where_the_key_is_not_written(
     assert written.store.database == SecretUrl("sqlite")
 
 
+def test_a_database_that_is_asked_for_is_not_replaced_by_another(at: Place) -> None:
+    asked = 'store.database = "env:DATABASE_URL"'
+    assert at.settings(asked, DATABASE_URL="postgres://db/x").store.database.reveal() == (
+        "postgres://db/x"
+    )
+    assert "the variable DATABASE_URL is not set" in at.refusal(asked)
+
+
 def test_a_database_that_is_none_of_ours_is_refused_without_its_password(at: Place) -> None:
     line = at.refusal("", DATABASE_URL="mysql://me:hunter2@db/free")
     assert line == 'DATABASE_URL: expected "sqlite" or a postgresql:// URL'

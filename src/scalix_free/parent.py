@@ -35,7 +35,7 @@ from scalix_free.providers.llama_model import (
 )
 from scalix_free.runtime import LocalModel, Runtime
 from scalix_free.settings import Loaded, Settings
-from scalix_free.storage.migrations import is_current
+from scalix_free.storage.migrations import make_current
 from scalix_free.storage.sqlite_ledger import connect
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ def find_database(settings: Settings) -> DatabasePlace:
         path.chmod(0o600)
     except OSError as error:
         raise StartError(f"{path}: cannot be used as the database: {_why(error)}") from None
-    return DatabasePlace(str(path), str(path), is_current=is_current(str(path)))
+    return DatabasePlace(str(path), str(path), is_current=make_current(str(path)))
 
 
 async def migrate(database: DatabasePlace) -> None:

@@ -15,11 +15,12 @@ from sqlalchemy import Connection, inspect, text
 
 from scalix_free.storage import migrations
 from scalix_free.storage.database import open_engine
-from scalix_free.storage.migrations import HEAD, is_current
+from scalix_free.storage.migrations import HEAD, SCHEMA, make_current
 from scalix_free.storage.migrations.__main__ import migrate, reason
 from scalix_free.storage.migrations.migration import LOCK, downgrade, revision_of
 from scalix_free.storage.tables import metadata
 from tests.postgres import LOCKED, PASSWORD, Postgres
+from tests.storage.schema import rendered
 
 T = TypeVar("T")
 FOLDER = Path(migrations.__file__).parent
@@ -128,16 +129,23 @@ def test_the_code_knows_its_last_migration() -> None:
     assert {file.name[1:5] for file in (FOLDER / "versions").glob("v*.py")} == set(numbers)
 
 
-def test_a_file_is_known_to_be_current_without_alembic(tmp_path: Path) -> None:
+def test_a_new_file_is_what_the_migrations_make() -> None:
+    assert SCHEMA.read_text() == rendered(), "write it anew: python -m tests.storage.schema"
+
+
+def test_a_file_is_made_or_known_to_be_current_without_alembic(tmp_path: Path) -> None:
     path = tmp_path / "database.sqlite"
-    assert not is_current(str(path))
-    path.write_text("no database " * 100)
-    assert not is_current(str(path))
-    path.unlink()
-    asyncio.run(migrate(str(path)))
-    assert is_current(str(path))
+    path.touch()
+    assert make_current(str(path))
+    assert asyncio.run(at(str(path), differences)) == []
+    content = path.read_bytes()
+    assert make_current(str(path))
+    assert path.read_bytes() == content
+
     asyncio.run(at(str(path), lambda c: c.execute(text("DELETE FROM alembic_version"))))
-    assert not is_current(str(path))
+    assert not make_current(str(path))
+    path.write_text("no database " * 100)
+    assert not make_current(str(path))
 
 
 # ── What is said where it cannot be ──────────────────────────────────────────────────────────

@@ -63,7 +63,9 @@ class Reading:
         if kind.table is not None:
             # Also when it is left out: there may be references among its defaults.
             return self._table(raw.get(name, {}), kind.table, default, key)
-        if kind.form.reference and raw.get(name, kind.form.reference) == kind.form.reference:
+        reference = kind.form.reference
+        # Written out, it may still lead nowhere, unless something else would then be taken.
+        if reference and (name not in raw or (raw[name] == reference and default is None)):
             return self._of_the_defaults(kind, default)
         if name not in raw:
             if default is msgspec.NODEFAULT:
