@@ -5,13 +5,13 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest -p tests.no_skips
 
-.PHONY: serve test check lint system test-all bench lock clean
+.PHONY: serve test check lint system test-all prove bench lock clean
 
 serve: $(VENV)/.run          ## start the service on http://127.0.0.1:3001
 	@exec $(BIN)/scalix-free serve $(ARGS)
 
 test: $(VENV)/.test check    ## the whole suite; no root, no network but the package index
-	NO_SKIPS=$(CI) $(PYTEST) -m "not slow" $(ARGS)
+	NO_SKIPS=$(CI) $(PYTEST) -m "not slow and not proof" $(ARGS)
 
 check: $(VENV)/.test         ## format, lint, types, the arrows between the rooms
 	$(BIN)/ruff format --check src tests benchmarks
@@ -28,6 +28,9 @@ system:                      ## Debian packages that test-all needs (root)
 
 test-all: $(VENV)/.test      ## what make test leaves out; a skip is a failure here
 	NO_SKIPS=1 $(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ]  # 5: none are left out
+
+prove: $(VENV)/.test         ## every store of limits against the arithmetic, in 20,000 histories; takes an hour
+	$(PYTEST) -m proof $(ARGS)
 
 bench: $(VENV)/.test         ## CPU and latency against a bare Python proxy and a bare nginx hop
 	$(BIN)/python -m benchmarks $(ARGS)

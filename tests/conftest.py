@@ -1,7 +1,7 @@
 """One world and one service for all tests that only look: cheap, since nobody shares an address."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import httpx
 import pytest
@@ -10,6 +10,7 @@ from tests.api.caller import Caller
 from tests.api.models import ALL, Fresh, fresh_models
 from tests.postgres import Postgres, running_postgres
 from tests.service import RunningService, provider, running_service
+from tests.storage.servers import Running, redis_binary, running_cluster, running_server
 from tests.world import RunningWorld, running_world
 
 OPERATOR_TOKEN = "the operator of the tests"
@@ -77,3 +78,27 @@ def fresh_ones(world: RunningWorld) -> Iterator[Fresh]:
 def fresh(fresh_ones: Iterator[Fresh]) -> Fresh:
     """A model that nobody has asked yet, for this test to script."""
     return next(fresh_ones)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Running]:
+    """One Valkey, to be emptied by whoever uses it."""
+    with running_server() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Sequence[Running]]:
+    """Three of them that share the keys."""
+    with running_cluster() as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[Running]:
+    """One Redis, where there is one."""
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("there is no redis-server; get it by: sudo make system")
+    with running_server(binary) as running:
+        yield running

@@ -135,6 +135,7 @@ WORKING: dict[str, object] = {
     "routing.idle_timeout_s": 31,
     "routing.hold_headers_s": 0,
     "accounting.tokens_counted": "new",
+    "store.ledger": "redis://cache.example:6379/0",
     "store.database": "postgresql://db.example/free",
     "tiers.registered.requests_per_hour": 11,
     "tiers.registered.requests_per_day": 51,
@@ -208,7 +209,6 @@ CATALOGUE_VARIABLES = [
     "CODESTRAL_API_KEY",
 ]
 OTHER_VARIABLES = [
-    "REDIS_URL",
     "LITELLM_PROXY_URL",
     "LITELLM_MASTER_KEY",
     "STRIPE_API_KEY",
@@ -784,7 +784,8 @@ def test_no_secret_is_printed_with_the_settings(with_secrets: Settings) -> None:
         "store.ledger = 'rediz://:hunter2@host'",
         "store.database = 'mysql://me:hunter2@host'",
         "mail.url = 'hunter2'",
-        "store.ledger = 'redis://:hunter2@host'",
+        "store.ledger = 'redis://:hunter2@host:port'",
+        "store.ledger = 'redis://:hunter2@'",
         "payments.stripe_api_key = 'hunter2'",
         "server.public_url = 'http://me:hunter2@host'",
         "server.public_url = 'htp://me:hunter2@host'",
@@ -1159,6 +1160,48 @@ def test_a_variable_that_a_key_names_gives_no_warning(at: Place) -> None:
 
 def test_all_variables_together_give_a_warning_each(at: Place) -> None:
     assert len(at.load(**dict.fromkeys(VARIABLES, "x")).warnings) == len(VARIABLES)
+
+
+# Variables of other software
+
+
+def test_redis_url_says_where_limits_are_kept(at: Place) -> None:
+    loaded = at.load(REDIS_URL="rediss://:hunter2@cache.example:6380/1")
+
+    assert loaded.warnings == ()
+    assert loaded.settings.store.ledger.reveal() == "rediss://:hunter2@cache.example:6380/1"
+    assert str(loaded.settings.store.ledger) == "rediss://********@cache.example:6380/1"
+
+
+def test_what_is_written_counts_more_than_redis_url(at: Place) -> None:
+    url = "redis://cache.example"
+    file = at.load("store.ledger = 'sqlite'", REDIS_URL=url)
+    variable = at.load(REDIS_URL=url, SCALIX_FREE_STORE__LEDGER="sqlite")
+    empty = at.load(REDIS_URL="")
+
+    for loaded in (file, variable, empty):
+        assert loaded.settings.store.ledger.reveal() == "sqlite"
+
+
+def test_a_redis_url_that_is_none_is_told_by_its_name(at: Place) -> None:
+    assert at.refusal(REDIS_URL="http://:hunter2@host").startswith("REDIS_URL: expected ")
+    assert at.refusal("store = 1", REDIS_URL="redis://host").startswith("scalix-free.toml: store")
+
+
+# Users of an address
+
+
+def test_users_are_limited_where_requests_are(at: Place) -> None:
+    free = "[addresses]\nrequests_per_hour = 'unlimited'\nrequests_per_day = 1001\n"
+
+    assert at.settings().addresses.users_per_hour == 50
+    assert at.settings(free).addresses.users_per_hour is None
+    assert at.settings(f"{free}users_per_hour = 'unlimited'").addresses.users_per_hour is None
+    assert at.refusal(f"{free}users_per_hour = 7").startswith(
+        "scalix-free.toml: addresses.users_per_hour: needs requests_per_hour or"
+    )
+    bounded = free.replace("1001", "1000")
+    assert at.settings(f"{bounded}users_per_hour = 7").addresses.users_per_hour == 7
 
 
 # The effective configuration

@@ -39,7 +39,7 @@ from scalix_free.core.caller import Tier
 from scalix_free.core.clock import wall_clock
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ledger import Policy, Subject
-from scalix_free.core.ports import Clock, Listener, Mailer
+from scalix_free.core.ports import Clock, Ledger, Listener, Mailer
 from scalix_free.identity.address import honest_address, is_loopback, is_trusted
 from scalix_free.identity.identify import (
     ANONYMOUS,
@@ -58,7 +58,7 @@ from scalix_free.mail import ConsoleMailer, Outbox, SmtpMailer, mail_server
 from scalix_free.providers.openai_http import Endpoint, OpenAIHttp, open_session
 from scalix_free.routing.attempts import Patience
 from scalix_free.routing.catalogue import Catalogue, Model
-from scalix_free.runtime import LocalModel, Runtime
+from scalix_free.runtime import LocalModel, Runtime, is_server
 from scalix_free.serve import (
     Accounts,
     Callers,
@@ -73,6 +73,7 @@ from scalix_free.serve import (
 from scalix_free.settings import FreeTier, ProTier, Secret, Settings
 from scalix_free.storage.accounts import SqlAccounts
 from scalix_free.storage.database import Database
+from scalix_free.storage.redis_ledger import RedisLedger
 from scalix_free.storage.sqlite_ledger import SqliteLedger, count_active
 from scalix_free.storage.usage_batches import UsageBatches
 from scalix_free.storage.usage_log import SqlUsageLog
@@ -113,14 +114,9 @@ async def open_app(
     """Build the program; on leaving, close it, last opened first."""
     settings = runtime.settings
     metrics = Metrics()
-    ledger = SqliteLedger(
-        runtime.ledger,
-        clock=clock,
-        cache_books=settings.caches.user_quota.max_size,
-        cache_ms=int(settings.caches.user_quota.ttl_s * 1000),
-        notice=metrics.count_books,
-    )
-    await ledger.open()
+    ledger = _ledger(runtime, metrics, clock)
+    with contextlib.suppress(StoreUnavailable):  # it is tried again with every request
+        await ledger.open()
     try:
         async with (
             _opened(Database(runtime.database)) as database,
@@ -178,13 +174,26 @@ async def _opened(thing: T) -> AsyncIterator[T]:
 # ── The service ──────────────────────────────────────────────────────────────────────────────
 
 
+def _ledger(runtime: Runtime, metrics: Metrics, clock: Clock) -> SqliteLedger | RedisLedger:
+    cache = runtime.settings.caches.user_quota
+    if is_server(runtime.ledger):
+        return RedisLedger(runtime.ledger, cache_denials=cache.max_size)
+    return SqliteLedger(
+        runtime.ledger,
+        clock=clock,
+        cache_books=cache.max_size,
+        cache_ms=int(cache.ttl_s * 1000),
+        notice=metrics.count_books,
+    )
+
+
 def _service(
     runtime: Runtime,
     session: aiohttp.ClientSession,
     clock: Clock,
     *,
     identify: Identify,
-    ledger: SqliteLedger,
+    ledger: Ledger,
     listeners: Sequence[Listener],
 ) -> Service:
     settings = runtime.settings
@@ -271,7 +280,7 @@ class People:
 
 @asynccontextmanager
 async def _people(
-    runtime: Runtime, ledger: SqliteLedger, store: SqlAccounts, clock: Clock
+    runtime: Runtime, ledger: SqliteLedger | RedisLedger, store: SqlAccounts, clock: Clock
 ) -> AsyncIterator[People]:
     settings = runtime.settings
     keyring = Keyring(runtime.secret)
@@ -456,7 +465,7 @@ def _own_hosts(runtime: Runtime) -> list[str] | None:
     return [urlsplit(runtime.public_url).hostname or ""]
 
 
-async def _store_ready(ledger: SqliteLedger) -> bool:
+async def _store_ready(ledger: Ledger) -> bool:
     try:
         await ledger.peek(_NOBODY)
     except StoreUnavailable:
@@ -482,5 +491,7 @@ async def _model_ready(runtime: Runtime, service: Service, session: aiohttp.Clie
 
 
 async def _metrics(runtime: Runtime, metrics: Metrics, clock: Clock) -> tuple[bytes, str]:
+    if is_server(runtime.ledger):
+        return metrics.exposition({})  # nobody can count its books without reading all of them
     active = await asyncio.to_thread(count_active, runtime.ledger, clock() - HOUR_MS)
     return metrics.exposition({tier: active.get(tier, 0) for tier in TIERS})

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from scalix_free.banner import banner
+from scalix_free.core.errors import StoreUnavailable
 from scalix_free.providers.llama_model import (
     ALIAS,
     KEY_VARIABLE,
@@ -36,6 +37,7 @@ from scalix_free.providers.llama_model import (
 from scalix_free.runtime import LocalModel, Runtime
 from scalix_free.settings import Loaded, Settings
 from scalix_free.storage.migrations import make_current
+from scalix_free.storage.redis_link import check_server
 from scalix_free.storage.sqlite_ledger import connect
 
 log = logging.getLogger(__name__)
@@ -100,14 +102,22 @@ def read_secret(settings: Settings) -> bytes:
     return secret
 
 
-def prepare_ledger(settings: Settings) -> None:
-    """Make the ledger's file and table before workers use them."""
+def prepare_ledger(settings: Settings) -> str:
+    """Make sure that the ledger can be used before workers do, and say where it is."""
+    place = settings.store.ledger
+    if place.reveal() != "sqlite":
+        try:
+            asyncio.run(check_server(place.reveal()))
+        except (StoreUnavailable, ValueError) as error:
+            raise StartError(f"store.ledger: {place}: {error}") from None
+        return place.reveal()
     path = settings.data_dir / LEDGER_FILE
     try:
         connect(str(path)).close()
         path.chmod(0o600)
     except (sqlite3.Error, OSError) as error:
         raise StartError(f"{path}: cannot be used as the ledger: {error}") from None
+    return str(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,7 +415,7 @@ def run(loaded: Loaded, write: Callable[[str], object]) -> None:
     with ExitStack() as stack:
         stack.enter_context(locked_data(settings.data_dir))
         secret = read_secret(settings)
-        prepare_ledger(settings)
+        ledger = prepare_ledger(settings)
         database = find_database(settings)
         listener = stack.enter_context(bind(settings.server.host, settings.server.port))
         local = settle_local(settings)
@@ -413,7 +423,7 @@ def run(loaded: Loaded, write: Callable[[str], object]) -> None:
             stack.enter_context(local.listener)
         runtime = Runtime(
             settings=settings,
-            ledger=str(settings.data_dir / LEDGER_FILE),
+            ledger=ledger,
             secret=secret,
             public_url=public_url_of(settings, listener.getsockname()[1]),
             local=local.model if isinstance(local, Local) else None,

@@ -25,14 +25,19 @@ class LocalModel:
 class Runtime:
     """What is settled once per machine, before any worker starts.
 
-    ``ledger`` is the file of people's limits, ``database`` that of accounts and usage or the URL of
-    a server; either may be ``:memory:``.
+    ``ledger`` is the file of people's limits or the URL of a server, ``database`` that of accounts
+    and usage or the URL of one; either may be ``:memory:``.
     """
 
     settings: Settings
-    ledger: str
+    ledger: str = field(repr=False)
     secret: bytes = field(repr=False)
     public_url: str
     local: LocalModel | None
     started_at: float
     database: str = field(default=":memory:", repr=False)
+
+
+def is_server(ledger: str) -> bool:
+    """Whether a ledger is the URL of a server, and no file."""
+    return ledger.startswith(("redis://", "rediss://"))

@@ -37,7 +37,7 @@ def test_tokens_of_the_shipped_tiers_are_counted_exactly() -> None:
     assert policy.coarse == ()
 
 
-def test_addresses_and_networks_count_arrivals_alone() -> None:
+def test_addresses_and_networks_count_arrivals_and_addresses_their_callers() -> None:
     address = address_policy(per_minute=30, per_hour=100, per_day=200, users_per_hour=50)
     network = network_policy(per_hour=300, per_day=None)
 
@@ -51,20 +51,8 @@ def test_addresses_and_networks_count_arrivals_alone() -> None:
         (50, HOUR),
     ]
     assert [(limit.most, limit.window_ms) for limit in network.limits] == [(300, HOUR), (None, DAY)]
-    units = [limit.unit for limit in (*address.limits, *network.limits)]
-    assert units == [Unit.REQUESTS] * 3 + [Unit.USERS] + [Unit.REQUESTS] * 2
-
-
-@pytest.mark.parametrize(
-    ("per_hour", "per_day", "most"),
-    [(100, None, 50), (None, 200, 50), (2_000, 1_000, 50), (2_000, None, None), (None, None, None)],
-)
-def test_users_are_limited_only_where_their_rows_are_bounded(
-    per_hour: int | None, per_day: int | None, most: int | None
-) -> None:
-    policy = address_policy(per_minute=30, per_hour=per_hour, per_day=per_day, users_per_hour=50)
-
-    assert policy.limits[3] == Limit("address_users", Unit.USERS, most, HOUR)
+    assert address.limits[-1] == Limit("address_users", Unit.USERS, 50, HOUR)
+    assert {limit.unit for limit in (*address.limits[:-1], *network.limits)} == {Unit.REQUESTS}
 
 
 @pytest.mark.parametrize(

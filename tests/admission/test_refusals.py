@@ -24,7 +24,7 @@ LIMITS = {
         tier_policy(
             "t", requests_per_hour=5, requests_per_day=20, tokens_per_day=5_000, concurrent=2
         ),
-        address_policy(per_minute=30, per_hour=100, per_day=200, users_per_hour=50),
+        address_policy(users_per_hour=50, per_minute=30, per_hour=100, per_day=200),
         network_policy(per_hour=300, per_day=1_000),
         *(mint_policy(place, 6) for place in ("address", "network")),
         *(mail_policy(cause) for cause in ("mailbox", "address", "network")),
@@ -70,9 +70,9 @@ def denied(name: str, used: int, retry_ms: int | None) -> Denied:
             "wait until then or upgrade.",
         ),
         (
-            *("address_users", 50, HOUR, Code.IP_RATE_LIMIT),
-            "50 of 50 callers per hour from your address are used. "
-            "The next one returns in 60 minutes, at 2027-01-15T09:00:00Z; "
+            *("address_users", 50, 90_000, Code.IP_RATE_LIMIT),
+            "50 of 50 different callers per hour from your address are used. "
+            "The next one returns in 90 seconds, at 2027-01-15T08:01:30Z; "
             "wait until then or upgrade.",
         ),
         (

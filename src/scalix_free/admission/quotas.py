@@ -41,18 +41,14 @@ def address_policy(
     per_day: int | None,
     users_per_hour: int | None = None,
 ) -> Policy:
-    """The limits of one address, whoever calls from it.
-
-    Users are counted row by row, so they are limited only where requests are as well.
-    """
-    bounds = [most for most in (per_hour, per_day) if most is not None and most <= MOST_ROWS]
+    """The limits of one address, whoever calls from it, and of how many different ones do."""
     return Policy(
         "address",
         (
             Limit("address_minute", Unit.REQUESTS, per_minute, MINUTE_MS),
             Limit("address_hour", Unit.REQUESTS, per_hour, HOUR_MS),
             Limit("address_day", Unit.REQUESTS, per_day, DAY_MS),
-            Limit("address_users", Unit.USERS, users_per_hour if bounds else None, HOUR_MS),
+            Limit("address_users", Unit.USERS, users_per_hour, HOUR_MS),
         ),
         leased=False,
     )

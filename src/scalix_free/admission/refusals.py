@@ -28,7 +28,7 @@ WHAT: Final = {
     "address_minute": "requests per minute from your address",
     "address_hour": "requests per hour from your address",
     "address_day": "requests per day from your address",
-    "address_users": "callers per hour from your address",
+    "address_users": "different callers per hour from your address",
     "network_hour": "requests per hour from your network",
     "network_day": "requests per day from your network",
     "address_identities": "identities per day from your address",

@@ -386,7 +386,7 @@ def admit(books: Sequence[Book], ask: Ask, now_ms: int) -> Admitted | Denied:
     """
     own = books[0]
     times_ms = [_no_earlier(book, now_ms) for book in books]
-    now_ms = times_ms[0]
+    is_late, now_ms = times_ms[0] > now_ms, times_ms[0]
     _expire(own, now_ms)
     if (row := own.row(ask.rid)) is not None:
         output_tokens = row.charge - ask.prompt_tokens if own.policy.leased else ask.output_tokens
@@ -396,7 +396,8 @@ def admit(books: Sequence[Book], ask: Ask, now_ms: int) -> Admitted | Denied:
     if not _has_room(books, usages, ask.least_tokens):
         full = longest(_full(books, usages, ask, times_ms), cover_ms)
         if full is not None:
-            return _denied(own, full, now_ms)
+            still = not is_late and _is_still(own, now_ms)
+            return _denied(own, full, now_ms, still=still)
     output_tokens = ask.output_tokens
     i = own.policy.tokens
     if i is not None:
@@ -620,7 +621,7 @@ def _full(
     return found
 
 
-def _denied(own: Book, full: Full, now_ms: int) -> Denied:
+def _denied(own: Book, full: Full, now_ms: int, *, still: bool) -> Denied:
     return Denied(
         limit=full.limit,
         own=full.own,
@@ -628,7 +629,7 @@ def _denied(own: Book, full: Full, now_ms: int) -> Denied:
         retry_ms=full.retry_ms,
         levels=levels(own, now_ms),
         now_ms=now_ms,
-        lasting=full.own and full.limit.unit is Unit.REQUESTS and _is_still(own, now_ms),
+        lasting=still and full.own and full.limit.unit is Unit.REQUESTS,
     )
 
 

@@ -3,10 +3,19 @@
 from collections.abc import Iterator, Mapping
 
 from scalix_free.settings.errors import Key
-from scalix_free.settings.tree import FreeTier, Mail, Model, Provider, Server, Settings
+from scalix_free.settings.tree import (
+    Addresses,
+    FreeTier,
+    Mail,
+    Model,
+    Provider,
+    Server,
+    Settings,
+)
 
 Complaint = tuple[Key, str]
 
+MOST_ROWS = 1_000  # core.ledger's: larger windows are not kept row by row
 OURS = "scalix-free"  # the model that is not one: the router itself
 
 
@@ -16,6 +25,7 @@ def complaints(settings: Settings) -> Iterator[Complaint]:
     yield from _tier(settings.tiers.anonymous, ("tiers", "anonymous"))
     yield from _tier(settings.tiers.registered, ("tiers", "registered"))
     yield from _mail(settings.mail)
+    yield from _users(settings.addresses)
     yield from _names(settings.providers)
     for at, provider in enumerate(settings.providers):
         yield from _provider(provider, ("providers", at))
@@ -38,6 +48,21 @@ def _tier(tier: FreeTier, key: Key) -> Iterator[Complaint]:
 def _mail(mail: Mail) -> Iterator[Complaint]:
     if mail.url.reveal() != "console" and mail.sender is None:
         yield ("mail", "from"), "is missing: a mail server has to be told whose mail it is"
+
+
+def bounds_users(addresses: Addresses) -> bool:
+    """Whether a window of requests bounds what has to be remembered to count users."""
+    limits = (addresses.requests_per_hour, addresses.requests_per_day)
+    return any(limit is not None and limit <= MOST_ROWS for limit in limits)
+
+
+def _users(addresses: Addresses) -> Iterator[Complaint]:
+    if addresses.users_per_hour is not None and not bounds_users(addresses):
+        what = (
+            "needs requests_per_hour or requests_per_day to be at most "
+            f'{MOST_ROWS:,}; or write "unlimited"'
+        )
+        yield ("addresses", "users_per_hour"), what
 
 
 def _names(providers: tuple[Provider, ...]) -> Iterator[Complaint]:

@@ -18,6 +18,9 @@ from scalix_free.settings.tree import Settings
 PREFIX = "SCALIX_FREE_"
 DEFAULT_FILE = "scalix-free.toml"
 
+USUAL = {"REDIS_URL": ("store", "ledger")}
+"""Variables of other software that set a key of ours which nothing else sets."""
+
 # Up to 18 digits: what fits is checked later, what is longer is no number anybody means.
 WHOLE = re.compile(r"-?[0-9]{1,18}")
 DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
@@ -42,6 +45,17 @@ class Draft:
             return
         for name, inner in value.items():
             self._set((*key, name), inner, said_by)
+
+    def says(self, key: Key) -> bool:
+        """Whether anything has been said of a key; of a table that is none, something has."""
+        table: object = self.values
+        for name in key:
+            if not isinstance(table, dict):
+                return True
+            if name not in table:
+                return False
+            table = table[name]
+        return True
 
     def _set(self, key: Key, value: object, said_by: str) -> None:
         table = self.values
@@ -74,6 +88,9 @@ def drafted(config: Path | None, environ: Mapping[str, str], cwd: Path) -> Draft
     for name in sorted(overrides, key=lambda name: (name.count("__"), name)):
         key, kind = _addressed(name)
         draft.put(key, _written(environ[name], kind, name), name)
+    for name, key in USUAL.items():
+        if environ.get(name) and not draft.says(key):
+            draft.put(key, environ[name], name)
     return draft
 
 

@@ -11,8 +11,7 @@ from scalix_free.settings.reading import Written
 
 # A final `*` stands for every key of the table.
 LACKING: dict[str, str] = {
-    "store.ledger": "limits are kept in SQLite",
-    "store.on_ledger_outage": "the ledger is a local file",
+    "store.on_ledger_outage": "what cannot be counted is refused",
     "tiers.pro.daily_budget_share": "providers' budgets are not kept",
     "content.*": "content is not looked at",
     "caches.model_health.*": "there is no such cache",
@@ -34,7 +33,6 @@ _CATALOGUE = "the provider catalogue is not in this version: add a [[providers]]
 
 # Variables that would switch such a feature on by being there.
 VARIABLES: dict[str, str] = {
-    "REDIS_URL": "a ledger in Redis is not in this version: limits are kept in SQLite",
     "LITELLM_PROXY_URL": f'{_LITELLM}: add a [[providers]] table of kind = "openai"',
     "LITELLM_MASTER_KEY": f'{_LITELLM}: add a [[providers]] table of kind = "openai"',
     "STRIPE_API_KEY": _PAYMENTS,

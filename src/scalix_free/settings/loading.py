@@ -7,13 +7,13 @@ from pathlib import Path
 
 import msgspec
 
-from scalix_free.settings.checks import complaints
+from scalix_free.settings.checks import bounds_users, complaints
 from scalix_free.settings.draft import drafted
 from scalix_free.settings.errors import Key, SettingsError
 from scalix_free.settings.lacking import lacking, warnings
 from scalix_free.settings.reading import Reading
 from scalix_free.settings.texts import origin_of
-from scalix_free.settings.tree import FreeTier, Local, Server, Settings, Tiers
+from scalix_free.settings.tree import Addresses, FreeTier, Local, Server, Settings, Tiers
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +75,7 @@ def _derived(settings: Settings, written: Collection[Key], folder: Path) -> Sett
         settings,
         server=server,
         tiers=_tiers(settings.tiers, written),
+        addresses=_addresses(settings.addresses, written),
         local=_local(settings.local, folder),
     )
 
@@ -102,6 +103,13 @@ def _tiers(tiers: Tiers, written: Collection[Key]) -> Tiers:
         anonymous=fitted("anonymous", tiers.anonymous),
         registered=fitted("registered", tiers.registered),
     )
+
+
+def _addresses(addresses: Addresses, written: Collection[Key]) -> Addresses:
+    """Whoever lifts an address's requests need not lift its users as well."""
+    if bounds_users(addresses) or ("addresses", "users_per_hour") in written:
+        return addresses
+    return msgspec.structs.replace(addresses, users_per_hour=None)
 
 
 def _local(local: Local, folder: Path) -> Local:

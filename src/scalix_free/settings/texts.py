@@ -110,7 +110,10 @@ def path(text: str) -> Path:
 
 def ledger(text: str) -> SecretUrl:
     """Read the place of the ledgers."""
-    return _place(text, "sqlite", ("redis", "rediss"))
+    place = _place(text, "sqlite", ("redis", "rediss"))
+    if text != "sqlite":
+        _server(text)
+    return place
 
 
 def database(text: str) -> SecretUrl:
@@ -136,6 +139,19 @@ def _place(text: str, word: str, schemes: tuple[str, ...]) -> SecretUrl:
     if text != word and not (mark and rest and scheme in schemes):
         raise UnfitError
     return SecretUrl(text)
+
+
+def _server(text: str) -> None:
+    # A password may hold anything but what ends it, so only what is surely wrong is refused.
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise UnfitError from None
+    if not parts.hostname or port == 0 or re.search(r"\s", text):
+        raise UnfitError
+    if not re.fullmatch(r"/?[0-9]{0,9}", parts.path) or parts.fragment:
+        raise UnfitError
 
 
 def _http(text: str) -> SplitResult:

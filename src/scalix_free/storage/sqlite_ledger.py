@@ -23,12 +23,13 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, TypeVar
 
 from scalix_free.core import ledger
 from scalix_free.core.errors import StoreUnavailable
-from scalix_free.core.ledger import Admitted, Ask, Book, Denied, Level, Policy, Subject
+from scalix_free.core.ledger import Admitted, Ask, Book, Denied, Level, Subject
 from scalix_free.core.ports import Clock
+from scalix_free.storage.denials import Denials
 
 T = TypeVar("T")
 
@@ -48,7 +49,11 @@ CREATE TABLE IF NOT EXISTS books (
     touched_ms INTEGER NOT NULL,
     kept_until_ms INTEGER NOT NULL,
     state      BLOB NOT NULL
-)
+);
+CREATE TABLE IF NOT EXISTS claims (
+    key      BLOB PRIMARY KEY,
+    until_ms INTEGER NOT NULL
+) WITHOUT ROWID
 """
 """``subject`` is the first 64 bits of its key, a keyed hash: as a row id it costs half of what the
 whole key costs as a primary key (see docs/decisions/0003)."""
@@ -72,16 +77,8 @@ class _Operation(Generic[T]):
     done: asyncio.Future[T]
 
 
-class _Remembered(NamedTuple):
-    """A denial that holds until then for whoever comes under the same limits."""
-
-    denied: Denied
-    policy: Policy
-    until_ms: int
-
-
 class SqliteLedger:
-    """The ``Ledger`` port on SQLite. ``open`` before use, ``close`` after.
+    """The ports ``Ledger`` and ``Once`` on SQLite. ``open`` before use, ``close`` after.
 
     ``cache_books`` and ``cache_ms`` bound the memory of books; ``notice`` hears after
     each transaction how many of its books were found there and how many were not.
@@ -102,7 +99,7 @@ class SqliteLedger:
         self._cache_ms = cache_ms
         self._notice = notice
         self._shelf: OrderedDict[bytes, _Shelved] = OrderedDict()
-        self._denials: OrderedDict[bytes, _Remembered] = OrderedDict()
+        self._denials = Denials(clock, cache_books)
         self._queue: list[_Operation[object]] = []
         self._dirty: dict[bytes, _Shelved] = {}
         self._now_ms = 0
@@ -136,8 +133,7 @@ class SqliteLedger:
 
     async def admit(self, ask: Ask) -> Admitted | Denied:
         """See ``core.ledger.admit``."""
-        own = ask.subjects[0].key
-        if (denied := self._remembered_denial(ask.subjects[0])) is not None:
+        if (denied := self._denials.find(ask.subjects[0])) is not None:
             return denied
 
         def act() -> Admitted | Denied:
@@ -147,11 +143,8 @@ class SqliteLedger:
             if isinstance(verdict, Admitted):
                 for subject, item in zip(ask.subjects, shelved, strict=True):
                     self._dirty[subject.key] = item
-            elif verdict.lasting and verdict.retry_ms is not None:
-                # What it says of the other limits holds until the first of them gives back.
-                resets = [at for level in verdict.levels if (at := level.resets_at_ms) is not None]
-                until_ms = min(verdict.now_ms + verdict.retry_ms, *resets)
-                self._denials[own] = _Remembered(verdict, ask.subjects[0].policy, until_ms)
+            else:
+                self._denials.remember(ask.subjects[0], verdict)
             return verdict
 
         return await self._do(act)
@@ -182,16 +175,22 @@ class SqliteLedger:
 
         return await self._change(subjects, change)
 
-    async def claim(self, key: bytes, until_ms: int) -> bool:
-        """See the port. In this process alone until the table of branch ``ledger`` is here."""
-        claimed = self.__dict__.setdefault("_claimed", set())
-        first = key not in claimed
-        claimed.add(key)
-        return first
-
     async def peek(self, subject: Subject) -> tuple[Level, ...]:
         """See ``core.ledger.levels``."""
         return await self._change((subject,), lambda _: False)
+
+    async def claim(self, key: bytes, until_ms: int) -> bool:
+        """See ``core.ports.Once``."""
+
+        def act() -> bool:
+            claimed = self._connection.execute(
+                "INSERT INTO claims VALUES (?, ?) ON CONFLICT (key) DO UPDATE"
+                " SET until_ms = excluded.until_ms WHERE claims.until_ms <= ?",
+                (key, until_ms, self._now_ms),
+            )
+            return claimed.rowcount == 1
+
+        return await self._do(act)
 
     async def _change(
         self, subjects: Sequence[Subject], change: Callable[[Sequence[Book]], bool]
@@ -201,26 +200,10 @@ class SqliteLedger:
             if change([item.book for item in shelved]):
                 for subject, item in zip(subjects, shelved, strict=True):
                     self._dirty[subject.key] = item
-                self._denials.pop(subjects[0].key, None)
+                self._denials.forget(subjects[0].key)
             return ledger.levels(shelved[0].book, self._now_ms)
 
         return await self._do(act)
-
-    def _remembered_denial(self, subject: Subject) -> Denied | None:
-        remembered = self._denials.get(subject.key)
-        if remembered is None:
-            return None
-        denied, now_ms = remembered.denied, self._clock()
-        if remembered.policy is not subject.policy or not (
-            denied.now_ms <= now_ms < remembered.until_ms
-        ):
-            del self._denials[subject.key]
-            return None
-        assert denied.retry_ms is not None
-        retry_ms = denied.now_ms + denied.retry_ms - now_ms
-        return Denied(
-            denied.limit, denied.own, denied.used, retry_ms, denied.levels, now_ms, lasting=True
-        )
 
     # ── Transactions ────────────────────────────────────────────────────────────────────────
 
@@ -343,9 +326,8 @@ class SqliteLedger:
 
     def _tidy(self) -> None:
         """Keep memory bounded; only between transactions, which may need what they changed."""
-        for memory in (self._shelf, self._denials):
-            while len(memory) > self._cache_books:
-                memory.popitem(last=False)
+        while len(self._shelf) > self._cache_books:
+            self._shelf.popitem(last=False)
 
     # ── Care ────────────────────────────────────────────────────────────────────────────────
 
@@ -372,6 +354,11 @@ class SqliteLedger:
                 " (SELECT subject FROM books WHERE kept_until_ms < ? LIMIT 500)",
                 (self._now_ms,),
             )
+            self._connection.execute(
+                "DELETE FROM claims WHERE key IN"
+                " (SELECT key FROM claims WHERE until_ms <= ? LIMIT 500)",
+                (self._now_ms,),
+            )
 
         await self._do(act)
 
@@ -386,7 +373,7 @@ def connect(path: str) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute(SCHEMA)
+    connection.executescript(SCHEMA)
     connection.execute("PRAGMA busy_timeout = 0")
     return connection
 
