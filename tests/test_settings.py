@@ -155,7 +155,6 @@ WORKING: dict[str, object] = {
 BESIDE = {"mail.url": "from = 'free@example.org'\n"}
 """What some of them need beside them in their table."""
 MISSING_FEATURES: dict[str, object] = {
-    "store.ledger": "redis://cache.example:6379/0",
     "store.on_ledger_outage": "deny",
     "tiers.pro.daily_budget_share": 0.25,
     "content.max_prompt_chars": 10001,
