@@ -122,6 +122,7 @@ class RedisLedger:
         """See ``core.ledger.admit``."""
         if (remembered := self._denials.find(ask.subjects[0])) is not None:
             return remembered
+        await self._servers.ready()
         if self._servers.is_cluster:
             told: asyncio.Future[Admitted | Denied] = asyncio.get_running_loop().create_future()
             admitting = self._admitting[ask.rid] = self._task(self._admit_each(ask, told))
@@ -164,6 +165,7 @@ class RedisLedger:
         return await self._ask(what, [_key(subject) for subject in subjects], *words, *policies)
 
     async def _ask(self, what: str, keys: Sequence[bytes], *words: Word) -> object:
+        await self._servers.ready()
         clock = (self._held_clock(),) if self._held_clock is not None else ()
         return await self._servers.ask(
             keys[0], "FCALL", f"{self._name}_{what}", len(keys), *keys, *clock, *words
@@ -230,6 +232,7 @@ class RedisLedger:
         """Settle or refund, which only the caller's own book can decide."""
         if (admitting := self._admitting.get(rid)) is not None:  # its caller has left
             await asyncio.wait([admitting])
+        await self._servers.ready()
         together = subjects[:1] if self._servers.is_cluster else subjects
         said = await self._call(what, together, rid, *words)
         changed, at_ms, _, levels = cast("tuple[int, int, int, list[int]]", said)
