@@ -244,6 +244,7 @@ async def _enter(entering: Awaitable[Any]) -> None:
     await entering
 
 
+@pytest.mark.timeout(300)
 def test_every_store_answers_as_the_arithmetic_does(
     valkey: Running, cluster: Sequence[Running]
 ) -> None:

@@ -88,7 +88,7 @@ def running_server(binary: str = "", options: Sequence[str] = ()) -> Iterator[Ru
 def running_cluster() -> Iterator[Sequence[Running]]:
     """Three servers that share the slots."""
     with ExitStack() as stack:
-        options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]
+        options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "60000"]
         options += ["--cluster-require-full-coverage", "no"]
         buses = [free_port() for _ in range(NODES)]
         nodes = [
