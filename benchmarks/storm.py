@@ -7,6 +7,7 @@ made its share of the attempts, and reads the books. A limit that did not hold e
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -26,6 +27,7 @@ import uvloop
 from benchmarks import machine
 from benchmarks.table import markdown
 from scalix_free.core.clock import wall_clock
+from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ledger import Ask, Denied, Limit, Policy, Subject, Unit
 from scalix_free.storage.redis_ledger import RedisLedger
 from scalix_free.storage.sqlite_ledger import SqliteLedger, connect
@@ -76,13 +78,22 @@ def ledger_of(place: str) -> SqliteLedger | RedisLedger:
     return SqliteLedger(place, clock=wall_clock)
 
 
+async def reach(ledger: SqliteLedger | RedisLedger) -> None:
+    """Open it, for as long as that takes: all processes come at once."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            with contextlib.suppress(StoreUnavailable):
+                return await ledger.open()
+            await asyncio.sleep(0.2)
+
+
 # ── One process of many ──────────────────────────────────────────────────────────────────────
 
 
 async def crowd(place: str, seed: int, attempts: int) -> Counter[int]:
     """Make so many attempts; how many requests each identity has been admitted and kept."""
     ledger = ledger_of(place)
-    await ledger.open()
+    await reach(ledger)
     chance, got, left = random.Random(seed), Counter[int](), attempts
 
     async def insist() -> None:

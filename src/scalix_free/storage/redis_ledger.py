@@ -206,13 +206,11 @@ class RedisLedger:
             judged.append(one)
         verdict = _verdict(*judged)
         void: list[asyncio.Task[None]] = []
-        if isinstance(verdict, Denied) or judged[0].verdict == _REPEATED:
+        if isinstance(verdict, Denied) or judged[0].verdict == _REPEATED or told.cancelled():
             written = [one for one in judged if one.verdict == _ADMITTED]
             void = [self._task(self._take_back(ask, one)) for one in written]
         if not told.done():
             told.set_result(verdict)
-        elif isinstance(verdict, Admitted):
-            self._undo(ask)
         if void:
             await asyncio.wait(void)
 
@@ -261,10 +259,12 @@ class RedisLedger:
             while self._doubtful and tries < UNDO_TRIES:
                 ask = self._doubtful.popleft()
                 try:
-                    await self.refund(ask.subjects, ask.rid)
-                    if self._servers.is_cluster:
-                        for one in ask.subjects[1:]:
-                            await self._give_back(one, ask.rid, 0)
+                    if not self._servers.is_cluster:
+                        await self.refund(ask.subjects, ask.rid)
+                        continue
+                    await self.refund(ask.subjects[:1], ask.rid)
+                    for one in ask.subjects[1:]:  # only what a row says: it may not have come
+                        await self._give_back(one, ask.rid, 0)
                 except StoreUnavailable:
                     self._doubtful.appendleft(ask)
                     tries += 1
