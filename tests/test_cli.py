@@ -192,8 +192,8 @@ STARTS = {
         ("scalix-free.toml: abuse.mode: not in this version",), toml='abuse = { mode = "off" }'
     ),
     "a variable of a later version": Start(
-        ("SCALIX_FREE_STORE__DATABASE: not in this version",),
-        variables={"SCALIX_FREE_STORE__DATABASE": "postgresql://127.0.0.1"},
+        ("SCALIX_FREE_ABUSE__MODE: not in this version",),
+        variables={"SCALIX_FREE_ABUSE__MODE": "off"},
     ),
     "a store of limits that cannot be reached": Start(
         ("store.ledger: redis://********@127.0.0.1:1: ", "cannot be reached"),

@@ -129,12 +129,11 @@ def instant() -> Iterator[RunningWorld]:
         yield world
 
 
-@pytest.mark.parametrize(("workers", "store"), [(1, "sqlite"), (3, "sqlite"), (3, "valkey")])
+@pytest.mark.parametrize("workers", [1, 3])
 async def test_who_asks_once_is_one_of_two_to_five(
-    workers: int, store: str, tmp_path: Path, instant: RunningWorld, valkey: Running
+    workers: int, tmp_path: Path, instant: RunningWorld
 ) -> None:
-    overrides = ledger(store, valkey)
-    with running_service(tmp_path, config(instant), overrides, workers=workers) as service:
+    with running_service(tmp_path, config(instant), workers=workers) as service:
         async with asyncio.timeout(30), clients(service.url) as everybody:
             said = Counter(await asyncio.gather(*[client.ask() for client in everybody]))
             assert AT_ONCE <= said[ADMITTED] <= HOURLY

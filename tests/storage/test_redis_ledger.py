@@ -302,6 +302,18 @@ async def test_a_server_that_is_not_there_is_said_to_be_unavailable() -> None:
     await ledger.close()
 
 
+async def test_a_server_that_comes_later_is_found(own: Running) -> None:
+    own.stop()
+    ledger = RedisLedger(own.url, command_s=5.0)
+    with pytest.raises(StoreUnavailable):
+        await ledger.open()
+    own.start()
+    await asyncio.sleep(0.15)
+
+    assert isinstance(await ledger.admit(asking(1)), Admitted)
+    await ledger.close()
+
+
 async def test_a_lease_passes_on_the_server_s_clock(mine: Running) -> None:
     clock = HeldClock()
     ledger = RedisLedger(mine.url, held_clock=clock)

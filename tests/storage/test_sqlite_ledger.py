@@ -248,7 +248,7 @@ async def test_a_table_that_is_gone_makes_the_store_unavailable(
         other.execute("DROP TABLE books")
         with pytest.raises(StoreUnavailable):
             await ledger.admit(asking(2))
-        other.execute(sqlite_ledger.SCHEMA)
+        other.executescript(sqlite_ledger.SCHEMA)
 
     assert isinstance(await ledger.admit(asking(2)), Admitted)
     assert used(await ledger.peek(ANN)) == [1, 1, 100, 1], "what was in memory went with it"
