@@ -46,6 +46,7 @@ WIDE_OPEN = {
     "addresses.requests_per_minute": "unlimited",
     "addresses.requests_per_hour": "unlimited",
     "addresses.requests_per_day": "unlimited",
+    "addresses.users_per_hour": "unlimited",
     "networks.requests_per_hour": "unlimited",
     "networks.requests_per_day": "unlimited",
 }

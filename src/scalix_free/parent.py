@@ -109,7 +109,8 @@ def prepare_ledger(settings: Settings) -> str:
         try:
             asyncio.run(check_server(place.reveal()))
         except (StoreUnavailable, ValueError) as error:
-            raise StartError(f"store.ledger: {place}: {error}") from None
+            why = str(error).removeprefix("the ledger's store failed: ")
+            raise StartError(f"store.ledger: {place}: {why}") from None
         return place.reveal()
     path = settings.data_dir / LEDGER_FILE
     try:

@@ -25,8 +25,8 @@ class LocalModel:
 class Runtime:
     """What is settled once per machine, before any worker starts.
 
-    ``ledger`` is the file of people's limits, ``:memory:`` or the URL of a server; ``database`` the
-    same of accounts and usage.
+    ``ledger`` is the file of people's limits or the URL of a server, ``database`` that of accounts
+    and usage or the URL of one; either may be ``:memory:``.
     """
 
     settings: Settings

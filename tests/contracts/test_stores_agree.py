@@ -148,6 +148,10 @@ class Stores(RuleBasedStateMachine):
         subjects = self._subjects((who, 3 + where, 5))
         rid = next(numbers).to_bytes(16, "big")
         ask = Ask(rid, subjects, 5, 50)
+        if any(at_ms > self.clock() for at_ms in self.arithmetic.book(subjects[0]).times):
+            # With a clock that was put back, sub-buckets of shared books are corrected at the
+            # time of the caller's book, and on a cluster, more exactly, at their own.
+            return
         if turns_of_loop:
             self.arithmetic.admit(ask)
             self.arithmetic.refund(subjects, rid)
@@ -244,6 +248,7 @@ async def _enter(entering: Awaitable[Any]) -> None:
     await entering
 
 
+@pytest.mark.timeout(300)
 def test_every_store_answers_as_the_arithmetic_does(
     valkey: Running, cluster: Sequence[Running]
 ) -> None:

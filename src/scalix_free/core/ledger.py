@@ -699,7 +699,8 @@ def _write(book: Book, ask: Ask, output_tokens: int, now_ms: int, *, spared: boo
     policy = book.policy
     if policy.leased:
         charge = ask.prompt_tokens + output_tokens
-        _tally(book, Unit.TOKENS, now_ms, charge)
+        if book.tallies:
+            _tally(book, Unit.TOKENS, now_ms, charge)
         book.charged += charge
         row = Row(ask.rid, now_ms, now_ms + LEASE_MS, charge, ask.prompt_tokens)
         book.open.append(row)
@@ -708,10 +709,11 @@ def _write(book: Book, ask: Ask, output_tokens: int, now_ms: int, *, spared: boo
         if spared:
             row.counts, row.spared = False, True
             book.uncounted += 1
-        else:
+        elif book.tallies:
             _tally(book, Unit.REQUESTS, now_ms, 1)
     else:
-        _tally(book, Unit.REQUESTS, now_ms, 1)
+        if book.tallies:
+            _tally(book, Unit.REQUESTS, now_ms, 1)
         if not policy.exact_horizon_ms:
             return
         row = Row(ask.rid, now_ms, 0, 0, 0, settled=True)

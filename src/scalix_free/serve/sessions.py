@@ -89,9 +89,10 @@ class Sessions:
         except StoreUnavailable:
             return STORE_UNAVAILABLE
         finally:
-            for book in counted:
-                with contextlib.suppress(StoreUnavailable):  # the count stands: the safe side
-                    await self._close(book, rid, keep=minted)
+            if not minted:
+                for book in counted:
+                    with contextlib.suppress(StoreUnavailable):  # the count stands: the safe side
+                        await self.ledger.refund((book,), rid)
 
     async def challenge(self, visitor: Visitor) -> Challenge | Refusal:
         """A puzzle at the price of the next identity, or at the base price where it is free."""
@@ -163,12 +164,6 @@ class Sessions:
             user_agent=user_agent[:MOST_AGENT_CHARS],
             address_hash=self.keyring.subject("session", address_bucket(visitor.address)),
         )
-
-    async def _close(self, book: Subject, rid: bytes, *, keep: bool) -> None:
-        if keep:
-            await self.ledger.settle((book,), rid, 0)
-        else:
-            await self.ledger.refund((book,), rid)
 
 
 NO_SESSION: Final = Refusal(

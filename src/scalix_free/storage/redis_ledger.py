@@ -122,6 +122,7 @@ class RedisLedger:
         """See ``core.ledger.admit``."""
         if (remembered := self._denials.find(ask.subjects[0])) is not None:
             return remembered
+        await self._servers.ready()
         if self._servers.is_cluster:
             told: asyncio.Future[Admitted | Denied] = asyncio.get_running_loop().create_future()
             admitting = self._admitting[ask.rid] = self._task(self._admit_each(ask, told))
@@ -164,6 +165,7 @@ class RedisLedger:
         return await self._ask(what, [_key(subject) for subject in subjects], *words, *policies)
 
     async def _ask(self, what: str, keys: Sequence[bytes], *words: Word) -> object:
+        await self._servers.ready()
         clock = (self._held_clock(),) if self._held_clock is not None else ()
         return await self._servers.ask(
             keys[0], "FCALL", f"{self._name}_{what}", len(keys), *keys, *clock, *words
@@ -204,13 +206,11 @@ class RedisLedger:
             judged.append(one)
         verdict = _verdict(*judged)
         void: list[asyncio.Task[None]] = []
-        if isinstance(verdict, Denied) or judged[0].verdict == _REPEATED:
+        if isinstance(verdict, Denied) or judged[0].verdict == _REPEATED or told.cancelled():
             written = [one for one in judged if one.verdict == _ADMITTED]
             void = [self._task(self._take_back(ask, one)) for one in written]
         if not told.done():
             told.set_result(verdict)
-        elif isinstance(verdict, Admitted):
-            self._undo(ask)
         if void:
             await asyncio.wait(void)
 
@@ -230,6 +230,7 @@ class RedisLedger:
         """Settle or refund, which only the caller's own book can decide."""
         if (admitting := self._admitting.get(rid)) is not None:  # its caller has left
             await asyncio.wait([admitting])
+        await self._servers.ready()
         together = subjects[:1] if self._servers.is_cluster else subjects
         said = await self._call(what, together, rid, *words)
         changed, at_ms, _, levels = cast("tuple[int, int, int, list[int]]", said)
@@ -258,10 +259,12 @@ class RedisLedger:
             while self._doubtful and tries < UNDO_TRIES:
                 ask = self._doubtful.popleft()
                 try:
-                    await self.refund(ask.subjects, ask.rid)
-                    if self._servers.is_cluster:
-                        for one in ask.subjects[1:]:
-                            await self._give_back(one, ask.rid, 0)
+                    if not self._servers.is_cluster:
+                        await self.refund(ask.subjects, ask.rid)
+                        continue
+                    await self.refund(ask.subjects[:1], ask.rid)
+                    for one in ask.subjects[1:]:  # only what a row says: it may not have come
+                        await self._give_back(one, ask.rid, 0)
                 except StoreUnavailable:
                     self._doubtful.appendleft(ask)
                     tries += 1

@@ -13,7 +13,7 @@ from binascii import crc_hqx
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import hiredis
@@ -113,7 +113,10 @@ async def check_server(url: str) -> None:
             if isinstance(said, StoreUnavailable):
                 raise said
             if isinstance(said, Exception):
-                raise StoreUnavailable(f"the server has no use for us: {str(said)[:40]}")
+                what = _told(said)
+                if "unknown command" in str(said):
+                    what = "it has no functions; Redis 7 or newer, or Valkey, is needed"
+                raise StoreUnavailable(what)
     finally:
         link.close()
 
@@ -151,8 +154,7 @@ class _Wire(asyncio.Protocol):
             self.connection_lost(None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are no children of it
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
@@ -282,7 +284,7 @@ def _fail(answers: Sequence[asyncio.Future[Said]], why: str) -> None:
 def _told(error: Exception) -> str:
     """What may be told of an error: of a server's own only its first word."""
     if isinstance(error, StoreUnavailable):
-        return str(error)
+        return str(error).removeprefix("the ledger's store failed: ")
     return f"the server says {str(error).partition(' ')[0]}"
 
 
@@ -298,12 +300,18 @@ class Servers:
         self._library = library
         self._links: dict[Server, Link] = {}
         self._slots: list[Server] = []
+        self._known = False
         self._looking: asyncio.Task[None] | None = None
 
     @property
     def is_cluster(self) -> bool:
         """Whether keys live on several servers."""
         return bool(self._slots)
+
+    async def ready(self) -> None:
+        """Open if that could not be done before. Raises ``StoreUnavailable``."""
+        if not self._known:
+            await self.open()
 
     async def open(self) -> None:
         """Find out who holds what. Raises ``StoreUnavailable``."""
@@ -316,8 +324,10 @@ class Servers:
                 raise StoreUnavailable("the ledger's store failed: the cluster holds no slots")
         for server in set(self._slots) or {self._first}:
             said = await self._link(server).call("FUNCTION", "LOAD", self._library)
-            if isinstance(said, Exception) and "already exists" not in str(said):
+            is_lost = isinstance(said, StoreUnavailable) and self.is_cluster  # the others are not
+            if isinstance(said, Exception) and not is_lost and "already exists" not in str(said):
                 raise StoreUnavailable(f"the ledger's store failed: {_told(said)}")
+        self._known = True
 
     async def close(self) -> None:
         """Close all connections."""

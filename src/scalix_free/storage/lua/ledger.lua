@@ -516,11 +516,11 @@ end
 -- Count an arrival no longer; where it has no row any more, what was counted at that time. A row
 -- that ought to be there and is not was given back before: in a cluster it may come twice.
 local function give_back(book, rid, moment)
-  local i = find(book, rid)
+  local i, horizon = find(book, rid), book.policy.horizon
   if i then
     tallies_add(book, REQUESTS, at(book, i), -1)
     remove(book, i)
-  elseif moment > 0 and moment <= book.now - book.policy.horizon then
+  elseif moment > 0 and (horizon == 0 or moment <= book.now - horizon) then
     tallies_add(book, REQUESTS, moment, -1)
   end
   save(book)
