@@ -183,7 +183,14 @@ class Stores(RuleBasedStateMachine):
 
     @rule(person=person_policies())
     def change_limits(self, person: Policy) -> None:
-        """The operator starts the service anew with other limits for people."""
+        """The operator starts the service anew with other limits for people.
+
+        Of requests that no window needed any more each store may know some or none, so no window
+        becomes longer than what is kept.
+        """
+        longest = max((limit.window_ms for limit in person.limits if limit.most), default=0)
+        if longest > self.policies[0].exact_horizon_ms:
+            return
         self.policies[:3] = [person] * 3
 
     # ── Laws ────────────────────────────────────────────────────────────────────────────────
