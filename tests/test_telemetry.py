@@ -190,3 +190,17 @@ def test_the_whole_way_counts_every_end_once_and_shows_no_callers_words(
         sample("free_api_refusals_total", code="invalid_request"): 2,
         sample("free_api_refusals_total", code="invalid_api_key"): 1,
     }
+
+
+def test_a_file_that_a_worker_is_just_making_spoils_nothing(tmp_path: Path) -> None:
+    with (
+        running_service(tmp_path) as service,
+        httpx.Client(base_url=service.url, timeout=20) as client,
+    ):
+        client.post("/v1/chat/completions", json={"messages": []})
+        (service.data / "metrics" / "counter_1.db").touch()
+        response = client.get("/metrics")
+
+    assert response.status_code == 200
+    refused = sample("free_api_refusals_total", code="invalid_request")
+    assert samples(response.text)[refused] == 1

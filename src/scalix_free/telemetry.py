@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter as Tally
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from prometheus_client import (
@@ -21,7 +21,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from scalix_free.core.outcome import Outcome, Result
@@ -111,10 +111,26 @@ class Metrics:
         registry = self._registry
         if DIRECTORY in os.environ:
             registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            _EveryWorker(registry)
         active = CollectorRegistry()
         active.register(_ActiveUsers(active_users))
         return generate_latest(registry) + generate_latest(active), CONTENT_TYPE_LATEST
+
+
+class _EveryWorker(MultiProcessCollector):
+    """Reads the files of all workers but those that are just being made, which hold nothing yet."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)  # type: ignore[no-untyped-call]
+
+    def collect(self) -> Iterable[Metric]:
+        files = [entry.path for entry in os.scandir(os.environ[DIRECTORY]) if _is_begun(entry)]
+        merged: Iterable[Metric] = self.merge(files)  # type: ignore[no-untyped-call]
+        return merged
+
+
+def _is_begun(entry: os.DirEntry[str]) -> bool:
+    return entry.name.endswith(".db") and entry.stat().st_size > 0
 
 
 class _ActiveUsers:
