@@ -18,7 +18,17 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from scalix_free.core.ledger import LEASE_MS, TURN_MS, Admitted, Ask, Limit, Policy, Subject, Unit
+from scalix_free.core.ledger import (
+    LATE_SETTLEMENT_MS,
+    LEASE_MS,
+    TURN_MS,
+    Admitted,
+    Ask,
+    Limit,
+    Policy,
+    Subject,
+    Unit,
+)
 from scalix_free.storage.redis_ledger import RedisLedger
 from scalix_free.storage.sqlite_ledger import SqliteLedger
 from tests.contracts.ledger import Arithmetic, subject
@@ -30,7 +40,7 @@ Store = SqliteLedger | RedisLedger
 
 SUITE: Final = settings(
     max_examples=500,
-    stateful_step_count=12,
+    stateful_step_count=10,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
@@ -95,7 +105,7 @@ class Stores(RuleBasedStateMachine):
         self.arithmetic = Arithmetic(self.clock)
         self.keys = [subject(f"{next(numbers)}").key for _ in range(6)]
         self.policies = [person] * 3 + [place] * 2 + [network]
-        self.asked: list[tuple[bytes, tuple[int, ...]]] = []
+        self.asked: list[tuple[bytes, tuple[int, ...], int]] = []
 
     # ── Rules ───────────────────────────────────────────────────────────────────────────────
 
@@ -108,7 +118,7 @@ class Stores(RuleBasedStateMachine):
         for verdict in self._all(lambda store: store.admit(ask)):
             assert verdict == expected
         if isinstance(expected, Admitted):
-            self.asked.append((rid, those))
+            self.asked.append((rid, those, self.clock()))
 
     @rule(who=people, calls=st.lists(tokens, min_size=2, max_size=5))
     def talk(self, who: int, calls: Sequence[int]) -> None:
@@ -116,7 +126,7 @@ class Stores(RuleBasedStateMachine):
         for output in calls:
             self.ask(who, 0, 8, output, b"this")
 
-    @precondition(lambda self: self.asked)
+    @precondition(lambda self: self.known)
     @rule(which=known, spent=tokens, counts=st.booleans())
     def settle(self, which: int, spent: int, counts: bool) -> None:
         rid, those = self._pick(which)
@@ -125,7 +135,7 @@ class Stores(RuleBasedStateMachine):
         for levels in self._all(lambda store: store.settle(subjects, rid, spent, counts=counts)):
             assert levels == expected
 
-    @precondition(lambda self: self.asked)
+    @precondition(lambda self: self.known)
     @rule(which=known)
     def refund(self, which: int) -> None:
         rid, those = self._pick(which)
@@ -134,7 +144,7 @@ class Stores(RuleBasedStateMachine):
         for levels in self._all(lambda store: store.refund(subjects, rid)):
             assert levels == expected
 
-    @precondition(lambda self: self.asked)
+    @precondition(lambda self: self.known)
     @rule(which=known, spent=tokens)
     def beat(self, which: int, spent: int) -> None:
         rid, those = self._pick(which)
@@ -183,7 +193,14 @@ class Stores(RuleBasedStateMachine):
 
     @rule(person=person_policies())
     def change_limits(self, person: Policy) -> None:
-        """The operator starts the service anew with other limits for people."""
+        """The operator starts the service anew with other limits for people.
+
+        Of requests that no window needed any more each store may know some or none, so no window
+        becomes longer than what is kept.
+        """
+        longest = max((limit.window_ms for limit in person.limits if limit.most), default=0)
+        if longest > self.policies[0].exact_horizon_ms:
+            return
         self.policies[:3] = [person] * 3
 
     # ── Laws ────────────────────────────────────────────────────────────────────────────────
@@ -201,8 +218,14 @@ class Stores(RuleBasedStateMachine):
         for said in self._all(levels):
             assert said == expected
 
+    @property
+    def known(self) -> list[tuple[bytes, tuple[int, ...]]]:
+        """The requests that every store still knows; older ones are forgotten at leisure."""
+        oldest_ms = self.clock() - LATE_SETTLEMENT_MS + 5_000
+        return [(rid, those) for rid, those, at_ms in self.asked if at_ms > oldest_ms]
+
     def _pick(self, which: int) -> tuple[bytes, tuple[int, ...]]:
-        return self.asked[-1 - which % len(self.asked)]
+        return self.known[-1 - which % len(self.known)]
 
     def _subjects(self, those: Sequence[int]) -> tuple[Subject, ...]:
         return tuple(Subject(self.keys[i], self.policies[i]) for i in those)

@@ -71,9 +71,12 @@ local function tally_add(tally, at, amount)
   end
 end
 
-local function tally_used(tally)
+-- A correction may bring a sub-bucket back that has left the window, so each is looked at.
+local function tally_used(tally, now)
   local used = 0
-  for _, amount in ipairs(tally.amount) do used = used + amount end
+  for i, index in ipairs(tally.index) do
+    if leaves(tally, index) > now then used = used + tally.amount[i] end
+  end
   return used
 end
 
@@ -280,7 +283,7 @@ local function usage(book, i, enough)
   local limit = book.policy.limits[i]
   local kept = limit.kept
   if kept == 'N' then return 0 end
-  if kept == 'Y' then return tally_used(book.tallies[i]) end
+  if kept == 'Y' then return tally_used(book.tallies[i], book.now) end
   if kept == 'O' then
     local open_ = 0
     for j = 1, book.at and book.n or 0 do
@@ -313,7 +316,10 @@ local function releases(book, i)
   local tally = book.tallies[i]
   if tally then
     for j, index in ipairs(tally.index) do
-      if tally.amount[j] > 0 then found[#found + 1] = { leaves(tally, index), tally.amount[j] } end
+      local leaving = leaves(tally, index)
+      if tally.amount[j] > 0 and leaving > book.now then
+        found[#found + 1] = { leaving, tally.amount[j] }
+      end
     end
     return found
   end
