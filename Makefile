@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest -p tests.no_skips
 
-.PHONY: serve test check lint system test-all prove bench storm lock clean
+.PHONY: serve test check lint system test-all prove bench storm mutants lock clean
 
 serve: $(VENV)/.run          ## start the service on http://127.0.0.1:3001
 	@exec $(BIN)/scalix-free serve $(ARGS)
@@ -38,6 +38,9 @@ bench: $(VENV)/.test         ## CPU and latency against a bare Python proxy and 
 storm: $(VENV)/.test         ## a million attempts on every store of limits; some ten minutes
 	$(BIN)/python -m benchmarks.storm $(ARGS)
 
+mutants: $(VENV)/.mutants    ## whether the tests of the limits notice when one thing in them is changed; half an hour
+	PYTHONPATH=$(VENV)/mutants $(BIN)/python -m benchmarks.mutants $(ARGS)
+
 lock:                        ## make the locks in requirements/ anew (needs uv)
 	./requirements/lock.sh
 
@@ -59,4 +62,8 @@ $(VENV)/.run: requirements/run.txt requirements/local-model.txt pyproject.toml |
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.run
 	@$(PIP) -r requirements/test.txt
+	@touch $@
+
+$(VENV)/.mutants: requirements/mutants.txt $(VENV)/.test
+	@$(PIP) --target $(VENV)/mutants --upgrade -r requirements/mutants.txt
 	@touch $@

@@ -7,7 +7,6 @@ import pytest
 from scalix_free.core.ledger import (
     BEAT_MS,
     CONCURRENCY_RETRY_MS,
-    LATE_SETTLEMENT_MS,
     LEASE_MS,
     LEAST_OUTPUT_TOKENS,
     MOST_ROWS,
@@ -28,6 +27,7 @@ from scalix_free.core.ledger import (
     pack,
     refund,
     settle,
+    tag_of,
     unpack,
 )
 from tests.core.held_clock import NOON
@@ -114,6 +114,13 @@ def test_a_denial_says_to_the_millisecond_when_to_come_back() -> None:
     yes(book, asking(3), now + 40 * MINUTE)
 
 
+def test_a_denial_reports_the_levels_of_now() -> None:
+    book = person(HOURLY, Limit("requests_day", Unit.REQUESTS, 1, DAY))
+    yes(book, asking(0), NOON)
+
+    assert no(book, asking(1), NOON + HOUR).levels[0] == Level(HOURLY, 0, None)
+
+
 def test_a_window_resets_when_its_oldest_request_leaves() -> None:
     book = person(HOURLY, DAILY)
     assert [level.resets_at_ms for level in levels(book, NOON)] == [None, None]
@@ -175,6 +182,14 @@ def test_a_settled_request_is_forgotten_with_its_longest_window(window: int) -> 
     assert book.row(rid(1)) is not None
 
 
+def test_a_request_counts_in_a_longer_window_when_it_has_left_a_shorter_one() -> None:
+    book = address(HOURLY, DAILY)
+    yes(book, asking(0), NOON)
+    yes(book, asking(1), NOON + HOUR)
+
+    assert [level.used for level in levels(book, NOON + HOUR)] == [1, 2]
+
+
 # ── Calls in flight ──────────────────────────────────────────────────────────────────────────
 
 
@@ -205,6 +220,31 @@ def test_slots_have_no_reset() -> None:
     assert levels(book, NOON) == (Level(CALLS, 1, None),)
 
 
+# ── Waits ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("since", [0, HOUR])
+def test_what_has_left_a_window_is_not_waited_for(since: int) -> None:
+    now = NOON + HOUR + since
+    hourly = Limit("tokens_hour", Unit.TOKENS, 1_000, HOUR)
+    book, wallet, shared = person(HOURLY, DAILY), person(DAILY, hourly), address(DAILY, USERS)
+    yes(book, asking(0), NOON)
+    yes(wallet, asking(0), NOON)
+    settle([wallet], rid(0), 900, NOON)
+    yes(shared, by(0, 0), NOON)
+    for n in (1, 2, 3):
+        yes(book, asking(n), now)
+    yes(wallet, asking(1), now)
+    settle([wallet], rid(1), 900, now)
+    for n in (1, 2):
+        yes(shared, by(n, n), now)
+
+    assert no(book, asking(4), now).retry_ms == HOUR
+    assert no(wallet, asking(2, prompt=100), now).retry_ms == HOUR
+    assert no(shared, by(4, 4), now).retry_ms == HOUR
+    assert level(shared, USERS, now) == Level(USERS, 2, now + HOUR)
+
+
 # ── Leases ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -227,6 +267,15 @@ def test_a_beat_renews_the_lease_and_notes_what_was_spent() -> None:
     assert [level.used for level in levels(book, NOON + 60_000)] == [40, 0]
 
 
+def test_who_was_found_dead_stays_dead_when_the_clock_goes_back() -> None:
+    book = person(CALLS)
+    yes(book, asking(0), NOON)
+    yes(book, asking(1), NOON)
+    settle([book], rid(1), 5, NOON + LEASE_MS)
+
+    assert used(book, CALLS, NOON + LEASE_MS - 1) == 0
+
+
 def test_a_late_settlement_still_corrects_the_charge() -> None:
     book = person(HOURLY, TOKENS, CALLS)
     yes(book, asking(0, prompt=10, output=90), NOON)
@@ -240,9 +289,12 @@ def test_a_late_settlement_still_corrects_the_charge() -> None:
 def test_a_dead_caller_s_request_waits_ten_minutes_for_its_settlement() -> None:
     book = person(CALLS, Limit("tokens", Unit.TOKENS, 1_000, MINUTE))
     yes(book, asking(0), NOON)
-    yes(book, asking(1), NOON + LATE_SETTLEMENT_MS - 1)
+    yes(book, asking(1), NOON + 10 * MINUTE - 1)
+    again = unpack(pack(book), book.policy)
 
-    assert settle([book], rid(0), 70, NOON + LATE_SETTLEMENT_MS - 1)
+    assert settle([book], rid(0), 70, NOON + 10 * MINUTE - 1)
+    yes(again, asking(2), NOON + 10 * MINUTE)
+    assert not settle([again], rid(0), 70, NOON + 10 * MINUTE)
 
 
 def test_a_late_beat_notes_the_tokens_and_does_not_reopen_the_call() -> None:
@@ -274,6 +326,13 @@ def test_the_wait_for_tokens_counts_on_the_death_of_a_silent_caller() -> None:
     assert no(book, asking(1), NOON + 1).retry_ms == LEASE_MS - 1
     # The reset, however, supposes that all calls end as they should.
     assert level(book, TOKENS, NOON + 1).resets_at_ms == NOON + DAY
+
+
+def test_the_death_of_a_caller_gives_back_what_was_not_spent_and_no_more() -> None:
+    book = person(TOKENS)
+    yes(book, asking(0, prompt=600, output=400), NOON)
+
+    assert no(book, asking(1, prompt=400), NOON).retry_ms == DAY
 
 
 # ── Settlement and refund ────────────────────────────────────────────────────────────────────
@@ -315,8 +374,22 @@ def test_a_refund_undoes_an_admission_in_all_its_books() -> None:
 
     assert refund([own, shared], rid(0))
     assert (pack(own), pack(shared)) == before
+    assert [level.used for level in levels(own, NOON)] == [0, 0, 0]
     assert not refund([own, shared], rid(0))
     yes([own, shared], asking(0), NOON)
+
+
+def test_a_refund_leaves_the_others_where_they_are() -> None:
+    book = person(HOURLY)
+    for n in range(3):
+        yes(book, asking(n), NOON + n)
+    refund([book], rid(1))
+    again = unpack(pack(book), book.policy)
+
+    assert level(again, HOURLY, NOON + 3) == Level(HOURLY, 2, NOON + HOUR)
+    assert refund([again], rid(0))
+    assert level(again, HOURLY, NOON + 3) == Level(HOURLY, 1, NOON + 2 + HOUR)
+    assert refund([again], rid(2))
 
 
 def test_a_dead_caller_s_request_can_still_be_refunded() -> None:
@@ -341,6 +414,15 @@ def test_a_request_given_back_keeps_the_tokens_that_were_relayed() -> None:
     # The window of requests resets with the one that still counts, that of tokens with the other.
     assert level(own, HOURLY, NOON + 2).resets_at_ms == NOON + 1 + HOUR
     assert level(own, TOKENS, NOON + 2).resets_at_ms == NOON + DAY
+
+
+def test_a_window_resets_when_the_oldest_that_counts_leaves() -> None:
+    book = person(HOURLY)
+    for n in range(3):
+        yes(book, asking(n), NOON + n)
+    settle([book], rid(0), 5, NOON + 3, counts=False)
+
+    assert level(book, HOURLY, NOON + 3) == Level(HOURLY, 2, NOON + 1 + HOUR)
 
 
 def test_what_is_not_known_changes_nothing() -> None:
@@ -372,6 +454,14 @@ def test_the_longest_answer_is_lowered_to_what_is_left() -> None:
 
     assert verdict.output_tokens == 100
     assert level(book, TOKENS, NOON).remaining == 0
+
+
+def test_the_longest_answer_is_lowered_by_what_was_spent_before() -> None:
+    book = person(TOKENS)
+    yes(book, asking(0), NOON)
+    settle([book], rid(0), 300, NOON)
+
+    assert yes(book, asking(1, prompt=100, output=5_000), NOON).output_tokens == 600
 
 
 def test_with_room_for_less_than_64_tokens_of_answer_a_model_is_not_asked() -> None:
@@ -414,6 +504,22 @@ def test_an_admitted_request_is_admitted_again_however_full_its_windows_are() ->
 
     yes(book, asking(1), NOON)
     no(book, asking(3), NOON)
+
+
+def test_repeating_an_ask_reports_the_levels_of_now() -> None:
+    book = person(HOURLY)
+    yes(book, asking(0), NOON)
+
+    assert yes(book, asking(0), NOON + HOUR).levels == (Level(HOURLY, 0, None),)
+
+
+@pytest.mark.parametrize("spent", [4, 10])
+def test_repeating_the_ask_of_a_dead_caller_promises_no_answer(spent: int) -> None:
+    book = person(TOKENS)
+    yes(book, asking(0, prompt=10, output=90), NOON)
+    beat(book, rid(0), spent, NOON)
+
+    assert yes(book, asking(0, prompt=10, output=90), NOON + LEASE_MS).output_tokens == 0
 
 
 def test_who_needs_no_report_gets_none_and_is_counted_the_same() -> None:
@@ -517,6 +623,15 @@ def test_a_denial_does_not_last_while_a_late_settlement_may_give_a_request_back(
     assert not denied.lasting
 
 
+def test_a_denial_lasts_only_when_nothing_that_counts_may_be_given_back() -> None:
+    book = person(Limit("requests_hour", Unit.REQUESTS, 2, HOUR))
+    for n in range(2):
+        yes(book, asking(n), NOON)
+    settle([book], rid(0), 10, NOON)
+
+    assert not no(book, asking(2), NOON).lasting
+
+
 def test_neighbours_tokens_and_slots_never_make_a_lasting_denial() -> None:
     full = address(Limit("address_hour", Unit.REQUESTS, 1, HOUR))
     yes([person(HOURLY), full], asking(0), NOON)
@@ -542,7 +657,10 @@ EVEN_MORE = Limit("tokens_day", Unit.TOKENS, 100_000, DAY)
         ([Limit("r", Unit.REQUESTS, None, DAY)], [False]),
         # Tokens are counted row by row where a request window bounds the rows for as long.
         ([Limit("r", Unit.REQUESTS, 50, DAY), EVEN_MORE], [True, True]),
+        ([Limit("r", Unit.REQUESTS, MOST_ROWS, DAY), EVEN_MORE], [True, True]),
         ([Limit("r", Unit.REQUESTS, 50, HOUR), EVEN_MORE], [True, False]),
+        ([HOURLY, DAILY, EVEN_MORE], [True, True, True]),
+        ([Limit("t", Unit.TOKENS, 100_000, 1)], [False]),
         ([Limit("r", Unit.REQUESTS, MOST_ROWS + 1, DAY), EVEN_MORE], [False, False]),
         ([Limit("t", Unit.TOKENS, MOST_ROWS, DAY)], [True]),
     ],
@@ -606,6 +724,39 @@ def test_a_refund_leaves_no_trace_in_sub_buckets() -> None:
     assert used(shared, MANY, NOON) == 0
 
 
+def test_a_refund_takes_no_more_out_of_a_sub_bucket_than_it_put_in() -> None:
+    book = person(MANY, EVEN_MORE)
+    yes(book, asking(0), NOON)
+    yes(book, asking(1), NOON)
+    refund([book], rid(0))
+
+    assert [level.used for level in levels(book, NOON)] == [1, 100]
+
+
+@pytest.mark.parametrize("limits", [(MANY,), (MANY, DAILY)])
+def test_of_many_arrivals_one_is_given_back(limits: tuple[Limit, ...]) -> None:
+    own, shared = person(HOURLY), address(*limits)
+    for n in range(3):
+        yes([own, shared], asking(n), NOON)
+    refund([own, shared], rid(1))
+
+    assert used(shared, MANY, NOON) == 2
+    assert used(unpack(pack(shared), shared.policy), MANY, NOON) == 2
+
+
+def test_what_is_settled_after_its_sub_bucket_has_left_stays_left() -> None:
+    minutely = Limit("tokens_minute", Unit.TOKENS, 100_000, MINUTE)
+    later = NOON + 3 * MINUTE
+    for price in (5, 5_000):
+        book = person(minutely)
+        yes(book, asking(0, prompt=10, output=90), NOON)
+        yes(book, asking(1, prompt=10, output=90), later)
+        assert settle([book], rid(0), price, later)
+
+        assert used(unpack(pack(book), book.policy), minutely, later) == 100
+        assert used(book, minutely, later) == 100
+
+
 # ── Clocks ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -622,6 +773,14 @@ def test_when_the_clock_goes_back_the_newest_request_tells_the_time() -> None:
     assert used(book, HOURLY, NOON + HOUR) == 0
 
 
+def test_when_the_clock_goes_back_it_is_as_late_as_at_the_newest_of_many() -> None:
+    book = person(HOURLY)
+    yes(book, asking(0), NOON)
+    yes(book, asking(1), NOON + 5)
+
+    assert yes(book, asking(2), NOON - HOUR).now_ms == NOON + 5
+
+
 def test_when_the_clock_goes_back_a_lease_still_lasts_45_seconds() -> None:
     book = person(CALLS)
     yes(book, asking(0), NOON)
@@ -629,6 +788,24 @@ def test_when_the_clock_goes_back_a_lease_still_lasts_45_seconds() -> None:
 
     assert levels(book, NOON + LEASE_MS - 1)[0].used == 1
     assert levels(book, NOON + LEASE_MS)[0].used == 0
+
+
+def test_while_the_clock_is_back_no_denial_lasts() -> None:
+    book = person(Limit("requests_hour", Unit.REQUESTS, 1, HOUR))
+    yes(book, asking(0), NOON)
+    settle([book], rid(0), 10, NOON)
+
+    assert no(book, asking(1), NOON).lasting
+    assert not no(book, asking(1), NOON - 1).lasting, "its wait is not that of this clock"
+
+
+def test_a_denial_lasts_however_late_it_is_at_the_address() -> None:
+    own, shared = person(Limit("requests_hour", Unit.REQUESTS, 1, HOUR)), address(DAILY)
+    yes([own, shared], asking(0), NOON)
+    settle([own], rid(0), 10, NOON)
+    yes([person(HOURLY), shared], asking(1), NOON + 9)
+
+    assert no([own, shared], asking(2), NOON + 1).lasting
 
 
 def test_each_book_has_a_time_of_its_own() -> None:
@@ -660,18 +837,18 @@ def test_four_calls_of_one_turn_are_charged_one_request() -> None:
         yes(book, calling(n), NOON + n)
 
     assert used(book, HOURLY, NOON + 8) == 2
-    yes(book, calling(8, b"another turn"), NOON + 9)
+    yes(book, calling(8, b"other"), NOON + 9)
     assert used(book, HOURLY, NOON + 9) == 3
 
 
 def test_a_turn_is_over_after_ten_minutes() -> None:
     book = person(HOURLY)
     yes(book, calling(0), NOON)
-    yes(book, calling(1), NOON + TURN_MS - 1)
-    assert used(book, HOURLY, NOON + TURN_MS) == 1
-    yes(book, calling(2), NOON + TURN_MS)
+    yes(book, calling(1), NOON + 10 * MINUTE - 1)
+    assert used(book, HOURLY, NOON + 10 * MINUTE) == 1
+    yes(book, calling(2), NOON + 10 * MINUTE)
 
-    assert used(book, HOURLY, NOON + TURN_MS) == 2
+    assert used(book, HOURLY, NOON + 10 * MINUTE) == 2
 
 
 def test_a_spared_call_comes_in_however_full_the_windows_of_requests_are() -> None:
@@ -714,9 +891,11 @@ def test_a_spared_call_that_is_given_back_is_not_counted_later() -> None:
     yes(book, calling(0), NOON)
     yes(book, calling(1), NOON)
     settle([book], rid(1), 7, NOON, counts=False)
-    refund([book], rid(0))
+    again = unpack(pack(book), book.policy)
+    for one in (book, again):
+        refund([one], rid(0))
 
-    assert used(book, HOURLY, NOON) == 0
+        assert used(one, HOURLY, NOON) == 0
 
 
 def test_where_requests_are_counted_coarsely_turns_are_known_all_the_same() -> None:
@@ -741,6 +920,65 @@ def test_a_wait_that_outlasts_the_turn_is_for_the_windows_of_requests_too() -> N
 
     assert (denied.limit, denied.own, denied.retry_ms) == (once, True, DAY - 1)
     assert (soon.limit, soon.own) == (once, True), "the turn was over long before"
+
+
+def test_a_wait_that_ends_with_the_turn_is_for_the_windows_of_requests_too() -> None:
+    once = Limit("requests_day", Unit.REQUESTS, 1, DAY)
+    own, shared = person(once), address(Limit("address_turn", Unit.REQUESTS, 1, TURN_MS))
+    yes([own, shared], calling(0), NOON)
+
+    assert no([own, shared], calling(1), NOON + 1).limit == once
+
+
+def test_of_several_waits_within_the_turn_the_longest_is_reported() -> None:
+    a_minute = Limit("address_minute", Unit.REQUESTS, 1, MINUTE)
+    five = Limit("address_five", Unit.REQUESTS, 1, 5 * MINUTE)
+    own = person(Limit("requests_day", Unit.REQUESTS, 1, DAY))
+    shared = address(a_minute, five)
+    yes([own, shared], calling(0), NOON)
+
+    assert no([own, shared], calling(1), NOON).limit == five
+
+
+def test_a_call_that_no_other_covers_is_judged_by_the_windows_of_requests() -> None:
+    once = Limit("requests_hour", Unit.REQUESTS, 1, HOUR)
+    book = person(once)
+    for n in range(4):
+        yes(book, calling(n), NOON)
+
+    assert no(book, calling(4), NOON).limit == once, "the fifth"
+    assert no(book, calling(5, b"other"), NOON).limit == once
+    assert no(book, calling(6), NOON + 10 * MINUTE).limit == once, "the turn is over"
+
+
+def test_arrivals_have_no_turns_whatever_their_tags() -> None:
+    once = Limit("address_hour", Unit.REQUESTS, 1, HOUR)
+    for book in (address(once), address(once, USERS)):
+        first = by(7, 0)._replace(turn=by(7, 0).subjects[0].key)
+        yes(book, first, NOON)
+
+        assert no(book, first._replace(rid=rid(1)), NOON).limit == once
+
+
+def test_a_call_of_another_turn_does_not_take_the_place_of_one_given_back() -> None:
+    for book in (person(HOURLY), person(MANY)):
+        yes(book, calling(0), NOON)
+        yes(book, calling(1, b"other"), NOON + 1)
+        yes(book, calling(2), NOON + 2)
+        settle([book], rid(0), 5, NOON + 3, counts=False)
+
+        assert levels(book, NOON + 3)[0].used == 2
+
+
+def test_of_two_calls_of_a_turn_the_second_is_counted_when_the_first_is_given_back() -> None:
+    for book in (person(HOURLY), person(MANY)):
+        yes(book, calling(0), NOON)
+        yes(book, calling(1), NOON + 1)
+        settle([book], rid(0), 5, NOON + 2, counts=False)
+
+        assert levels(book, NOON + 2)[0].used == 1
+        refund([book], rid(1))
+        assert levels(book, NOON + 2)[0].used == 0
 
 
 def test_a_wait_within_the_turn_is_not_for_the_windows_of_requests() -> None:
@@ -785,14 +1023,24 @@ def test_as_many_callers_as_a_window_of_users_says_come_in_as_often_as_they_like
     yes(book, by(3, 9), NOON + HOUR + 2)
 
 
-def test_a_caller_who_has_left_the_window_needs_room_again() -> None:
-    book = address(USERS)
+@pytest.mark.parametrize("limits", [(USERS,), (USERS, DAILY)])
+def test_a_caller_who_has_left_the_window_needs_room_again(limits: tuple[Limit, ...]) -> None:
+    book = address(*limits)
     yes(book, by(1, 0), NOON)
     yes(book, by(2, 1), NOON + 1)
     yes(book, by(3, 2), NOON + HOUR)
 
     assert no(book, by(1, 3), NOON + HOUR).limit == USERS
     assert level(book, USERS, NOON + HOUR) == Level(USERS, 2, NOON + 1 + HOUR)
+
+
+def test_who_needs_no_room_among_the_users_needs_it_among_the_requests() -> None:
+    twice = Limit("address_hour", Unit.REQUESTS, 2, HOUR)
+    book = address(USERS, twice)
+    for n in (1, 2):
+        yes(book, by(n, n), NOON)
+
+    assert no(book, by(1, 3), NOON).limit == twice
 
 
 def test_a_refund_takes_back_a_caller_who_was_there_for_it_alone() -> None:
@@ -804,6 +1052,19 @@ def test_a_refund_takes_back_a_caller_who_was_there_for_it_alone() -> None:
     refund([own, book], rid(1))
 
     assert level(book, USERS, NOON + 2) == Level(USERS, 1, NOON + HOUR)
+
+
+def test_a_caller_is_told_by_their_own_key_whatever_the_address() -> None:
+    ask = by(7, 0)
+    there = Subject(bytes(16), Policy("address", (USERS,), leased=False))
+
+    assert ask._replace(subjects=(*ask.subjects, there)).user_tag == ask.user_tag
+    assert ask.user_tag != by(8, 0).user_tag
+
+
+def test_zero_is_the_tag_of_no_digest_but_of_what_is_not_known() -> None:
+    assert (asking(0).turn_tag, asking(0).user_tag) == (0, 0)
+    assert tag_of(bytes(16)) == 1
 
 
 def test_users_are_the_same_after_packing() -> None:
@@ -842,7 +1103,9 @@ def test_a_denial_that_an_undoing_can_end_does_not_last() -> None:
         ((Limit("m", Unit.REQUESTS, 5, MINUTE),), False, MINUTE),
         ((Limit("m", Unit.REQUESTS, 5, 30 * DAY), CALLS), True, 30 * DAY),
         ((USERS,), False, HOUR),
-        ((CALLS,), True, LATE_SETTLEMENT_MS),
+        ((CALLS,), True, 10 * MINUTE),
+        ((CALLS,), False, 0),
+        ((), False, 0),
         ((Limit("large", Unit.REQUESTS, 5_000, DAY),), False, DAY + DAY // 60),
     ],
 )
@@ -890,6 +1153,50 @@ def test_life_goes_on_after_packing() -> None:
     assert pack(again) == pack(book)
 
 
+KEPT = """
+    01 03000000 02
+    01000000000000000000000000000000 00505c18a3010000 00000000 21000000 21000000 7475726e 03
+    02000000000000000000000000000000 01505c18a3010000 caaf0000 64000000 37000000 7475726e 04
+    03000000000000000000000000000000 02505c18a3010000 00000000 2c000000 2c000000 00000000 02
+    01 80ee360000000000 01 80c3c90100000000 0100000000000000
+    02 005c260500000000 01 d012130000000000 b100000000000000
+"""
+
+
+def test_a_book_has_the_bytes_that_it_always_had() -> None:
+    book = person(Limit("r", Unit.REQUESTS, 9, HOUR), MANY, EVEN_MORE, CALLS)
+    yes(book, calling(1), NOON)
+    settle([book], rid(1), 33, NOON + 1)
+    yes(book, calling(2), NOON + 1)
+    yes(book, asking(3), NOON + 2)
+    settle([book], rid(3), 44, NOON + 3, counts=False)
+    beat(book, rid(2), 55, NOON + 3)
+    kept = bytes.fromhex(KEPT)
+
+    assert pack(book) == kept
+    for wait in (3, LEASE_MS, HOUR, 2 * DAY):
+        assert levels(unpack(kept, book.policy), NOON + wait) == levels(book, NOON + wait)
+
+
+ARRIVED = """
+    01 03000000 01
+    01000000000000000000000000000000 00505c18a3010000 00000000 00000000 00000000 00000001 03
+    02000000000000000000000000000000 01505c18a3010000 00000000 00000000 00000000 00000002 03
+    03000000000000000000000000000000 02505c18a3010000 00000000 00000000 00000000 00000001 03
+    01 80ee360000000000 01 80c3c90100000000 0300000000000000
+"""
+
+
+def test_arrivals_have_the_bytes_that_they_always_had() -> None:
+    book = address(MANY, DAILY, USERS)
+    for n, user in ((1, 1), (2, 2), (3, 1)):
+        yes(book, by(user, n), NOON + n - 1)
+    kept = bytes.fromhex(ARRIVED)
+
+    assert pack(book) == kept
+    assert levels(unpack(kept, book.policy), NOON + 3) == levels(book, NOON + 3)
+
+
 def test_a_row_takes_41_bytes() -> None:
     book = person(HOURLY)
     empty = len(pack(book))
@@ -924,6 +1231,21 @@ def test_limits_that_changed_apply_to_what_was_counted_before() -> None:
     assert yes(raised, asking(3), NOON).levels[0].remaining == 0
     denied = no(lowered, asking(3), NOON + 1)
     assert (denied.used, denied.levels[0].remaining, denied.retry_ms) == (3, 0, HOUR - 1)
+
+
+def test_where_a_limit_was_lowered_the_wait_is_until_enough_have_left() -> None:
+    fewer = Limit("requests_hour", Unit.REQUESTS, 2, HOUR)
+    one_user = Limit("address_users", Unit.USERS, 1, HOUR)
+    book, shared = person(HOURLY), address(USERS)
+    for n in range(3):
+        yes(book, asking(n), NOON + n)
+    for n in range(2):
+        yes(shared, by(n, n), NOON + n)
+    book = unpack(pack(book), Policy("person", (fewer,)))
+    shared = unpack(pack(shared), Policy("address", (one_user,), leased=False))
+
+    assert no(book, asking(3), NOON + 2).retry_ms == HOUR + 1 - 2
+    assert no(shared, by(3, 3), NOON + 2).retry_ms == HOUR + 1 - 2
 
 
 def test_a_limit_that_is_new_counts_the_requests_of_before() -> None:
