@@ -17,7 +17,9 @@ def test_while_nothing_can_be_counted_nobody_is_served_and_afterwards_all_are(
     toml = provider(world.base_url, [{"id": "w/m", "model": "outage"}])
     with (
         running_server() as valkey,
-        running_service(tmp_path, toml, {"store.ledger": valkey.url}) as service,
+        running_service(
+            tmp_path, toml, {"store.ledger": valkey.url, "store.on_ledger_outage": "deny"}
+        ) as service,
         httpx.Client(base_url=service.url, timeout=20, trust_env=False) as client,
     ):
 

@@ -32,6 +32,8 @@ PAUSE_S: Final = 0.1
 MOVES: Final = 4
 """How often a command may be sent on to another server."""
 
+SAYS: Final = "the server says"
+
 Word: TypeAlias = bytes | str | int
 Said: TypeAlias = object
 """What a server said; an error of its own is a ``hiredis.ReplyError``."""
@@ -104,19 +106,22 @@ def _packed(words: tuple[Word, ...]) -> bytes:
 
 
 async def check_server(url: str) -> None:
-    """See whether a server knows functions. Raises ``StoreUnavailable`` or ``ValueError``."""
+    """See whether a server knows functions.
+
+    Raises ``StoreUnavailable`` where it cannot be reached, ``ValueError`` where it cannot be used.
+    """
     server, access = read_url(url)
     link = Link(server, access, START_S)
     try:
         for words in (("FUNCTION", "STATS"), ("PING",)):
             said = await link.call(*words)
-            if isinstance(said, StoreUnavailable):
-                raise said
             if isinstance(said, Exception):
                 what = _told(said)
                 if "unknown command" in str(said):
                     what = "it has no functions; Redis 7 or newer, or Valkey, is needed"
-                raise StoreUnavailable(what)
+                elif not what.startswith(SAYS) or what == f"{SAYS} LOADING":
+                    raise StoreUnavailable(what)
+                raise ValueError(what)
     finally:
         link.close()
 
@@ -285,7 +290,7 @@ def _told(error: Exception) -> str:
     """What may be told of an error: of a server's own only its first word."""
     if isinstance(error, StoreUnavailable):
         return str(error).removeprefix("the ledger's store failed: ")
-    return f"the server says {str(error).partition(' ')[0]}"
+    return f"{SAYS} {str(error).partition(' ')[0]}"
 
 
 class Servers:
