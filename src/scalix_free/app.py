@@ -78,6 +78,7 @@ from scalix_free.storage.accounts import SqlAccounts
 from scalix_free.storage.database import Database
 from scalix_free.storage.outage import Health, OutageLedger
 from scalix_free.storage.redis_ledger import RedisLedger
+from scalix_free.storage.restored import Recent, RestoredLedger
 from scalix_free.storage.sqlite_ledger import SqliteLedger, count_active
 from scalix_free.storage.usage_batches import UsageBatches
 from scalix_free.storage.usage_log import SqlUsageLog
@@ -118,13 +119,15 @@ async def open_app(
     """Build the program; on leaving, close it, last opened first."""
     settings = runtime.settings
     metrics = Metrics()
-    ledger = _ledger(runtime, metrics, clock)
+    database = Database(runtime.database)
+    usage_log = SqlUsageLog(database)
+    ledger = _ledger(runtime, metrics, clock, usage_log.recent)
     with contextlib.suppress(StoreUnavailable):  # it is tried again with every request
         await ledger.open()
     try:
         async with (
-            _opened(Database(runtime.database)) as database,
-            _opened(UsageBatches(SqlUsageLog(database), clock=clock)) as usage,
+            _opened(database),
+            _opened(UsageBatches(usage_log, clock=clock)) as usage,
             _people(runtime, ledger, SqlAccounts(database), clock) as people,
             open_session() as session,
         ):
@@ -179,15 +182,20 @@ async def _opened(thing: T) -> AsyncIterator[T]:
 # ── The service ──────────────────────────────────────────────────────────────────────────────
 
 
-def _ledger(runtime: Runtime, metrics: Metrics, clock: Clock) -> SqliteLedger | OutageLedger:
+def _ledger(
+    runtime: Runtime, metrics: Metrics, clock: Clock, recent: Recent
+) -> SqliteLedger | OutageLedger:
     settings = runtime.settings
     cache = settings.caches.user_quota
     if is_server(runtime.ledger):
         pricing = _pricing(settings)
         return OutageLedger(
-            RedisLedger(runtime.ledger, cache_denials=cache.max_size),
+            RestoredLedger(
+                RedisLedger(runtime.ledger, cache_denials=cache.max_size), recent, clock=clock
+            ),
             on_outage=settings.store.on_ledger_outage,
             clock=clock,
+            recent=recent,
             workers=settings.workers,
             strangers=(ANONYMOUS,),
             server_only=(pricing.address.kind, pricing.network.kind),

@@ -20,6 +20,7 @@ from scalix_free.core.ledger import (
     Subject,
     Unit,
 )
+from scalix_free.core.outcome import Charge
 from scalix_free.storage.outage import (
     FAILURES,
     HOLD_MS,
@@ -108,18 +109,26 @@ class Desk:
 
     def __init__(self, folder: Path, on_outage: OnOutage, count: int) -> None:
         self.clock = HeldClock()
+        self.log: dict[bytes, list[Charge]] = {}
+        self.log_is_away = False
         self.server = Server(folder / "server.sqlite", self.clock)
         self.workers = [
             OutageLedger(
                 self.server,
                 on_outage=on_outage,
                 clock=self.clock,
+                recent=self.recent,
                 workers=count,
                 strangers=("anonymous",),
                 server_only=("mint_address",),
             )
             for _ in range(count)
         ]
+
+    async def recent(self, key: bytes, since_ms: int) -> Sequence[Charge]:
+        if self.log_is_away:
+            raise StoreUnavailable("the database does not answer")
+        return [charge for charge in self.log.get(key, ()) if charge.at_ms >= since_ms]
 
     async def go_away(self) -> None:
         """The server goes away, and every worker notices."""
@@ -248,6 +257,24 @@ async def test_a_worker_that_is_back_asks_the_server_first_of_all(desk: Desk) ->
     desk.clock.advance(HOLD_MS)
     await desk.server.ledger.refund([BOB], rid(1))
     assert await admitted(worker, BOB, range(20, 26)) == 1
+
+
+@pytest.mark.parametrize("before", [0, 1, 4, 5, 6])
+async def test_what_was_used_before_is_divided_too(tmp_path: Path, before: int) -> None:
+    async with desk_of(tmp_path, count=3) as desk:
+        charges = [Charge(rid(1000 + n), desk.clock() - 1_000 + n, 9, True) for n in range(before)]
+        desk.log[BOB.key] = charges
+        await desk.go_away()
+        total = before
+        for i, worker in enumerate(desk.workers):
+            total += await admitted(worker, BOB, range(10 * i, 10 * i + 10))
+        assert 6 - 2 <= total <= 6 + 2
+
+
+async def test_without_the_usage_log_there_is_still_a_share(desk: Desk) -> None:
+    desk.log_is_away = True
+    await desk.go_away()
+    assert await admitted(desk.workers[0], BOB, range(10)) == 6
 
 
 async def test_what_was_admitted_meanwhile_is_entered_as_it_ended(desk: Desk) -> None:
@@ -396,6 +423,7 @@ async def test_deny_refuses_at_once_and_tries_now_and_then(tmp_path: Path) -> No
         desk.server.there = True
         desk.clock.advance(PAUSE_MS)
         assert isinstance(await worker.admit(asking(9)), Admitted), "a real request tries it"
+        assert used(await worker.settle([ANN], rid(9), 5))[:3] == [1, 1, 5]
         await rest()
         assert isinstance(await worker.admit(asking(10)), Admitted)
 

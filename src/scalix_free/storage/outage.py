@@ -8,7 +8,8 @@ States
 
 Policies
     ``degrade``: each worker admits by a ledger of its own in which every limit is divided by the
-    number of workers, so that all of them together admit what is allowed, and one more each.
+    number of workers, as is what the usage log knows of the time before; so all of them together
+    admit what is allowed, and one more each.
     ``allow``: everybody is admitted. ``deny``: nobody is.
 
 What was admitted here is entered by its request id, which the server takes once, however often it
@@ -25,15 +26,16 @@ import logging
 import os
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ledger import Admitted, Ask, Denied, Entry, Level, Policy, Subject
-from scalix_free.core.ports import Clock, Ledger, Once
+from scalix_free.core.ports import Clock
+from scalix_free.storage.restored import History, Recent, ServerLedger, entry_of
 from scalix_free.storage.sqlite_ledger import SqliteLedger
 
 log = logging.getLogger(__name__)
@@ -57,22 +59,6 @@ BATCH: Final = 64
 
 OnOutage: TypeAlias = Literal["degrade", "deny", "allow"]
 Health: TypeAlias = Literal["ok", "degraded", "unavailable"]
-
-
-class ServerLedger(Ledger, Once, Protocol):
-    """A ledger on a server that several workers share."""
-
-    async def open(self) -> None:
-        """Connect. Raises ``StoreUnavailable``."""
-        ...
-
-    async def close(self) -> None:
-        """Disconnect."""
-        ...
-
-    async def attend(self, worker: bytes, ttl_ms: int) -> int:
-        """Say that a worker is here for so long; how many are."""
-        ...
 
 
 class _State(enum.Enum):
@@ -118,6 +104,7 @@ class OutageLedger:
         *,
         on_outage: OnOutage,
         clock: Clock,
+        recent: Recent,
         workers: int = 1,
         strangers: Collection[str] = (),
         server_only: Collection[str] = (),
@@ -125,6 +112,7 @@ class OutageLedger:
         self._server = server
         self._on_outage = on_outage
         self._clock = clock
+        self._history = History(recent, clock)
         self._strangers = frozenset(strangers)
         self._server_only = frozenset(server_only)
         self._worker = os.urandom(16)
@@ -141,6 +129,7 @@ class OutageLedger:
         self._kept: dict[bytes, _Kept] = {}
         self._endings: dict[bytes, _Ending] = {}
         self._doubly: dict[bytes, tuple[Subject, ...]] = {}
+        self._begun: dict[bytes, asyncio.Task[None]] = {}
         self._entered = self._lost = 0
         self._entering: asyncio.Task[None] | None = None
         self._tending: asyncio.Task[None] | None = None
@@ -180,6 +169,7 @@ class OutageLedger:
 
     async def health(self) -> Health:
         """How well requests can be counted now."""
+        await self._end_hold()
         try:
             await self._ask(lambda: self._server.peek(_NOBODY))
         except StoreUnavailable:
@@ -195,8 +185,7 @@ class OutageLedger:
 
     async def admit(self, ask: Ask) -> Admitted | Denied:
         """Ask the server, or decide here."""
-        if self._state is _State.BACK and not self._held():
-            await self._forget()
+        await self._end_hold()
         is_ours = self._is_ours(ask)
         if self._state is _State.BACK and is_ours:
             return await self._admit_doubly(ask)
@@ -300,11 +289,29 @@ class OutageLedger:
         """
         shares = None if self._on_outage == "allow" else self._shares
         here = tuple([_share(subject, shares) for subject in ask.subjects])
+        if shares is not None:
+            for subject in here:
+                await self._begin(subject, shares)
         try:
             return here, await self._here.admit(ask._replace(subjects=here, turn=b""))
         except asyncio.CancelledError:
             await self._here.refund(here, ask.rid)
             raise
+
+    async def _begin(self, subject: Subject, shares: int) -> None:
+        """Enter our share of what a subject had before, the first time that we decide on it."""
+        begun = self._begun.get(subject.key)
+        if begun is None:
+            begun = self._begun[subject.key] = asyncio.create_task(
+                self._enter_past(subject, shares)
+            )
+        if not begun.done():
+            await asyncio.shield(begun)
+
+    async def _enter_past(self, subject: Subject, shares: int) -> None:
+        past = await self._history.of(subject) or ()
+        for entry in _share_of_past([entry_of(one) for one in past], shares):
+            await self._here.enter([subject], entry)
 
     def _lasts(self) -> bool:
         """Whether the server is away for so long that strangers are refused."""
@@ -338,14 +345,16 @@ class OutageLedger:
         else:
             await self._here.settle(here, rid, ending.tokens, counts=ending.counts)
 
-    def _held(self) -> bool:
-        """Whether the server is not to be asked alone yet."""
-        return 0 <= self._clock() - self._since_ms < HOLD_MS
+    async def _end_hold(self) -> None:
+        """Ask the server alone again, once it has been back for long enough."""
+        if self._state is _State.BACK and not 0 <= self._clock() - self._since_ms < HOLD_MS:
+            await self._forget()
 
     async def _forget(self) -> None:
         """Begin our own ledger anew: the server knows everything."""
         self._state = _State.HERE
         self._doubly.clear()
+        self._begun.clear()
         old, self._here = self._here, await self._fresh()
         await old.close()
 
@@ -358,7 +367,7 @@ class OutageLedger:
 
     async def _ask(self, act: Callable[[], Awaitable[T]]) -> T:
         """Ask the server if that is worth while. Raises ``StoreUnavailable``."""
-        tries = self._state is _State.AWAY
+        tries = self._state is _State.AWAY and self._entering is None
         if tries:
             if self._trying or self._pauses():
                 raise _AWAY
@@ -394,10 +403,13 @@ class OutageLedger:
         self._counted.append(await self._server.attend(self._worker, ATTEND_TTL_MS))
 
     async def _tend_on(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time() + ATTEND_S
         while True:
-            is_away = self._state is _State.AWAY
-            await asyncio.sleep(PAUSE_MS / 1000 if is_away else ATTEND_S * random.uniform(0.8, 1))
-            await self.tend()
+            await asyncio.sleep(PAUSE_MS / 1000 * random.uniform(1.0, 1.1))
+            if self._state is _State.AWAY or loop.time() >= due:
+                due = loop.time() + ATTEND_S
+                await self.tend()
 
     # ── Making good ─────────────────────────────────────────────────────────────────────────
 
@@ -433,6 +445,8 @@ class OutageLedger:
             self._entering = None
         if self._state is _State.AWAY:
             self._state, self._since_ms = _State.BACK, self._clock()
+            if self._on_outage != "degrade":
+                await self._forget()  # nobody's share can be overtaken
             log.warning(
                 "the ledger's server is back; %d requests of meanwhile were entered, %d are lost",
                 self._entered,
@@ -492,6 +506,19 @@ def _share_of(policy: Policy, shares: int | None) -> Policy:
         most = None if shares is None or limit.most is None else -(-limit.most // shares)
         limits.append(replace(limit, most=most))
     return Policy(policy.kind, tuple(limits), policy.leased)
+
+
+def _share_of_past(entries: Sequence[Entry], shares: int) -> Iterator[Entry]:
+    """Of so many requests one for each share of them, rounded up; tokens are divided."""
+    counted = [entry for entry in entries if entry.counts]
+    for i in range(0, len(counted), shares):
+        some = counted[i : i + shares]
+        tokens = -(-sum(one.charge for one in some) // shares)
+        yield some[-1]._replace(charge=tokens, spent=tokens)
+    for entry in entries:
+        if not entry.counts:
+            tokens = -(-entry.charge // shares)
+            yield entry._replace(charge=tokens, spent=tokens)
 
 
 async def _all(acts: Iterable[Coroutine[Any, Any, None]]) -> None:

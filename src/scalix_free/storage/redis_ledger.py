@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final, TypeVar, cast
@@ -174,6 +174,16 @@ class RedisLedger:
     async def attend(self, worker: bytes, ttl_ms: int) -> int:
         """Say that a worker is here, and for how long that holds; how many are."""
         return cast("int", await self._ask("attend", [b"scalix:1:{workers}"], worker, ttl_ms))
+
+    def remembered(self, subject: Subject) -> Denied | None:
+        """A denial of this caller that only time can change."""
+        return self._denials.find(subject)
+
+    def epochs(self, subjects: Sequence[Subject], new: bytes) -> dict[bytes, Awaitable[object]]:
+        """See ``restored.EpochLedger``."""
+        servers = self._servers
+        keys = {servers.mark_beside(_key(subject)) for subject in subjects} or servers.marks()
+        return {key: servers.where(key).call("SET", key, new, "NX", "GET") for key in keys}
 
     async def claim(self, key: bytes, until_ms: int) -> bool:
         """See ``core.ports.Once``."""
