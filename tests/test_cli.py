@@ -197,7 +197,10 @@ STARTS = {
     ),
     "a store of limits that cannot be reached": Start(
         ("store.ledger: redis://********@127.0.0.1:1: ", "cannot be reached"),
-        variables={"REDIS_URL": "redis://:hunter2@127.0.0.1:1"},
+        variables={
+            "REDIS_URL": "redis://:hunter2@127.0.0.1:1",
+            "SCALIX_FREE_STORE__ON_LEDGER_OUTAGE": "deny",
+        },
     ),
     "a store of limits that is no URL": Start(
         ("REDIS_URL: expected ", "redis://"),

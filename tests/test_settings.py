@@ -140,6 +140,7 @@ WORKING: dict[str, object] = {
     "accounting.tokens_counted": "new",
     "store.ledger": "redis://cache.example:6379/0",
     "store.database": "postgresql://db.example/free",
+    "store.on_ledger_outage": "deny",
     "tiers.registered.requests_per_hour": 11,
     "tiers.registered.requests_per_day": 51,
     "tiers.registered.tokens_per_day": 10001,
@@ -158,7 +159,6 @@ WORKING: dict[str, object] = {
 BESIDE = {"mail.url": "from = 'free@example.org'\n"}
 """What some of them need beside them in their table."""
 MISSING_FEATURES: dict[str, object] = {
-    "store.on_ledger_outage": "deny",
     "tiers.pro.daily_budget_share": 0.25,
     "caches.model_health.ttl_s": 61,
     "caches.model_health.max_size": 101,

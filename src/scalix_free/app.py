@@ -76,7 +76,9 @@ from scalix_free.serve import (
 from scalix_free.settings import FreeTier, ProTier, Secret, Settings
 from scalix_free.storage.accounts import SqlAccounts
 from scalix_free.storage.database import Database
+from scalix_free.storage.outage import Health, OutageLedger
 from scalix_free.storage.redis_ledger import RedisLedger
+from scalix_free.storage.restored import Recent, RestoredLedger
 from scalix_free.storage.sqlite_ledger import SqliteLedger, count_active
 from scalix_free.storage.usage_batches import UsageBatches
 from scalix_free.storage.usage_log import SqlUsageLog
@@ -117,13 +119,15 @@ async def open_app(
     """Build the program; on leaving, close it, last opened first."""
     settings = runtime.settings
     metrics = Metrics()
-    ledger = _ledger(runtime, metrics, clock)
+    database = Database(runtime.database)
+    usage_log = SqlUsageLog(database)
+    ledger = _ledger(runtime, metrics, clock, usage_log.recent)
     with contextlib.suppress(StoreUnavailable):  # it is tried again with every request
         await ledger.open()
     try:
         async with (
-            _opened(Database(runtime.database)) as database,
-            _opened(UsageBatches(SqlUsageLog(database), clock=clock)) as usage,
+            _opened(database),
+            _opened(UsageBatches(usage_log, clock=clock)) as usage,
             _people(runtime, ledger, SqlAccounts(database), clock) as people,
             open_session() as session,
         ):
@@ -143,7 +147,7 @@ async def open_app(
                 people,
                 errors,
                 Operations(
-                    store_ready=lambda: _store_ready(ledger),
+                    store=lambda: _store_health(ledger),
                     model_ready=lambda: _model_ready(runtime, service, session),
                     draining=draining,
                     metrics=lambda: _metrics(runtime, metrics, clock),
@@ -178,10 +182,24 @@ async def _opened(thing: T) -> AsyncIterator[T]:
 # ── The service ──────────────────────────────────────────────────────────────────────────────
 
 
-def _ledger(runtime: Runtime, metrics: Metrics, clock: Clock) -> SqliteLedger | RedisLedger:
-    cache = runtime.settings.caches.user_quota
+def _ledger(
+    runtime: Runtime, metrics: Metrics, clock: Clock, recent: Recent
+) -> SqliteLedger | OutageLedger:
+    settings = runtime.settings
+    cache = settings.caches.user_quota
     if is_server(runtime.ledger):
-        return RedisLedger(runtime.ledger, cache_denials=cache.max_size)
+        pricing = _pricing(settings)
+        return OutageLedger(
+            RestoredLedger(
+                RedisLedger(runtime.ledger, cache_denials=cache.max_size), recent, clock=clock
+            ),
+            on_outage=settings.store.on_ledger_outage,
+            clock=clock,
+            recent=recent,
+            workers=settings.workers,
+            strangers=(ANONYMOUS,),
+            server_only=(pricing.address.kind, pricing.network.kind),
+        )
     return SqliteLedger(
         runtime.ledger,
         clock=clock,
@@ -287,7 +305,7 @@ class People:
 
 @asynccontextmanager
 async def _people(
-    runtime: Runtime, ledger: SqliteLedger | RedisLedger, store: SqlAccounts, clock: Clock
+    runtime: Runtime, ledger: SqliteLedger | OutageLedger, store: SqlAccounts, clock: Clock
 ) -> AsyncIterator[People]:
     settings = runtime.settings
     keyring = Keyring(runtime.secret)
@@ -482,12 +500,14 @@ def _own_hosts(runtime: Runtime) -> list[str] | None:
     return [urlsplit(runtime.public_url).hostname or ""]
 
 
-async def _store_ready(ledger: Ledger) -> bool:
+async def _store_health(ledger: SqliteLedger | OutageLedger) -> Health:
+    if isinstance(ledger, OutageLedger):
+        return await ledger.health()
     try:
         await ledger.peek(_NOBODY)
     except StoreUnavailable:
-        return False
-    return True
+        return "unavailable"
+    return "ok"
 
 
 _NOBODY: Final = Subject(bytes(16), Policy("nobody", ()))

@@ -108,9 +108,17 @@ def prepare_ledger(settings: Settings) -> str:
     if place.reveal() != "sqlite":
         try:
             asyncio.run(check_server(place.reveal()))
-        except (StoreUnavailable, ValueError) as error:
+        except ValueError as error:
+            raise StartError(f"store.ledger: {place}: {error}") from None
+        except StoreUnavailable as error:
             why = str(error).removeprefix("the ledger's store failed: ")
-            raise StartError(f"store.ledger: {place}: {why}") from None
+            on_outage = settings.store.on_ledger_outage
+            if on_outage == "deny":
+                raise StartError(f"store.ledger: {place}: {why}") from None
+            log.warning(
+                'store.ledger: %s: %s; starting without it (store.on_ledger_outage = "%s")',
+                *(place, why, on_outage),
+            )
         return place.reveal()
     path = settings.data_dir / LEDGER_FILE
     try:

@@ -22,6 +22,7 @@ from scalix_free.core.ledger import (
     Ask,
     Book,
     Denied,
+    Entry,
     Level,
     Limit,
     Policy,
@@ -111,6 +112,12 @@ class Arithmetic:
         arithmetic.settle(books, rid, tokens, self._clock(), counts=counts)
         self._keep(subjects, books)
         return self.peek(subjects[0])
+
+    def enter(self, subjects: Sequence[Subject], entry: Entry) -> bool:
+        books = [self.book(subject) for subject in subjects]
+        entered = arithmetic.enter(books, entry, self._clock())
+        self._keep(subjects, books)
+        return entered
 
     def beat(self, subject: Subject, rid: bytes, spent: int) -> None:
         book = self.book(subject)

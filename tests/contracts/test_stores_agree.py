@@ -24,6 +24,7 @@ from scalix_free.core.ledger import (
     TURN_MS,
     Admitted,
     Ask,
+    Entry,
     Limit,
     Policy,
     Subject,
@@ -151,6 +152,24 @@ class Stores(RuleBasedStateMachine):
         (own,) = self._subjects(those[:1])
         self.arithmetic.beat(own, rid, spent)
         self._all(lambda store: store.beat(own, rid, spent))
+
+    @rule(
+        who=people, where=places, ago=waits, spent=tokens, counts=st.booleans(), runs=st.booleans()
+    )
+    def enter(self, who: int, where: int, ago: int, spent: int, counts: bool, runs: bool) -> None:
+        """A request that was admitted elsewhere, told twice."""
+        rid = next(numbers).to_bytes(16, "big")
+        those = (who, 3 + where, 5)
+        subjects = self._subjects(those if counts else those[:1])
+        tag = Ask(rid, subjects, 0, 0).user_tag
+        entry = Entry(rid, self.clock() - ago, spent + 9, spent, counts, not runs, tag)
+        exact = subjects[0].policy.exact_horizon_ms > ago
+        for _ in range(2 if exact else 1):
+            expected = self.arithmetic.enter(subjects, entry)
+            assert self._all(lambda store: store.enter(subjects, entry)) == [expected] * len(
+                self.stores
+            )
+        self.asked.append((rid, those if counts else those[:1]))
 
     @rule(who=people, where=places, turns_of_loop=st.integers(0, 3))
     def leave(self, who: int, where: int, turns_of_loop: int) -> None:

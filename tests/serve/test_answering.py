@@ -12,7 +12,7 @@ from scalix_free.admission.quotas import session_policy
 from scalix_free.core.caller import Caller, Tier, Visitor
 from scalix_free.core.chat import Call, Chunk, Usage
 from scalix_free.core.errors import Code, Failure, Kind, Refusal, StoreUnavailable
-from scalix_free.core.ledger import Admitted, Ask, Denied, Level, Subject, Unit
+from scalix_free.core.ledger import Admitted, Ask, Denied, Entry, Level, Subject, Unit
 from scalix_free.core.outcome import Outcome, Result
 from scalix_free.core.ports import Ledger, Listener
 from scalix_free.routing.attempts import Patience
@@ -91,6 +91,10 @@ class FailingLedger:
     async def peek(self, subject: Subject) -> tuple[Level, ...]:
         self._try("peek")
         return await self.ledger.peek(subject)
+
+    async def enter(self, subjects: Sequence[Subject], entry: Entry) -> bool:
+        self._try("enter")
+        return await self.ledger.enter(subjects, entry)
 
 
 @dataclass

@@ -40,11 +40,12 @@ class Readiness(msgspec.Struct, kw_only=True):
 class Operations:
     """What these routes ask of the service.
 
-    ``store_ready`` and ``model_ready`` are asked for each readiness check; ``metrics`` gives the
+    ``store`` and ``model_ready`` are asked for each readiness check; ``store`` says ``ok``,
+    ``degraded`` (requests are answered all the same) or ``unavailable``. ``metrics`` gives the
     exposition text and its content type, summed over all workers.
     """
 
-    store_ready: Callable[[], Awaitable[bool]]
+    store: Callable[[], Awaitable[str]]
     model_ready: Callable[[], Awaitable[bool]]
     draining: Callable[[], bool]
     metrics: Callable[[], Awaitable[tuple[bytes, str]]]
@@ -64,14 +65,14 @@ def operations_routes(operations: Operations, errors: ErrorWriter) -> list[HTTPR
 
     @get("/health/ready", summary="Whether requests can be answered")
     async def ready() -> Response[Readiness]:
-        store, model = await operations.store_ready(), await operations.model_ready()
+        store, model = await operations.store(), await operations.model_ready()
         draining = operations.draining()
-        fine = store and model and not draining
+        fine = store != "unavailable" and model and not draining
         return Response(
             Readiness(
                 status="ready" if fine else "not_ready",
                 uptime_seconds=uptime(),
-                store="ok" if store else "unavailable",
+                store=store,
                 models="ok" if model else "none servable",
                 draining=draining,
             ),

@@ -335,6 +335,22 @@ class Denied(NamedTuple):
     lasting: bool = False
 
 
+class Entry(NamedTuple):
+    """A request that was admitted elsewhere, as it stands by now.
+
+    ``charge`` and ``spent`` are tokens. What is not ``settled`` still runs. ``user_tag`` is its
+    caller as the rows of shared books tell it.
+    """
+
+    rid: bytes
+    at_ms: int
+    charge: int
+    spent: int
+    counts: bool = True  # as a request
+    settled: bool = True
+    user_tag: int = 0
+
+
 class Book:
     """What is remembered of one subject. Changed only by the functions of this module."""
 
@@ -466,6 +482,20 @@ def refund(books: Sequence[Book], rid: bytes) -> bool:
     _remove(own, row)
     for book in others:
         _give_back(book, rid, row.at_ms)
+    return True
+
+
+def enter(books: Sequence[Book], entry: Entry, now_ms: int) -> bool:
+    """Write down, at its time, a request that was admitted elsewhere; no limit is asked.
+
+    False where the first book, the caller's own, has it already: then nothing is changed, so that
+    repeats are harmless. An entry that does not count belongs into the caller's own book alone.
+    """
+    _expire(books[0], _no_earlier(books[0], now_ms))
+    if books[0].row(entry.rid) is not None:
+        return False
+    for book in books:
+        _insert(book, entry, _no_earlier(book, now_ms))
     return True
 
 
@@ -724,6 +754,32 @@ def _write(book: Book, ask: Ask, output_tokens: int, now_ms: int, *, spared: boo
     book.index[row.rid] = row
     book.times.append(now_ms)
     book.blob += _pack(row)
+
+
+def _insert(book: Book, entry: Entry, now_ms: int) -> None:
+    """Add a row among the others; one that no window reaches any more goes at once."""
+    policy, at_ms = book.policy, min(entry.at_ms, now_ms)
+    if entry.rid in book.index:
+        return
+    if policy.leased:
+        lease_ms = 0 if entry.settled else now_ms + LEASE_MS
+        row = Row(entry.rid, at_ms, lease_ms, entry.charge, entry.spent)
+        row.counts, row.settled = entry.counts, entry.settled
+        _tally(book, Unit.TOKENS, at_ms, entry.charge)
+    else:
+        row = Row(entry.rid, at_ms, 0, 0, 0, settled=True)
+        row.tag = entry.user_tag if policy.counts_users else 0
+    _tally(book, Unit.REQUESTS, at_ms, int(row.counts))
+    if not policy.leased and not policy.exact_horizon_ms:
+        return
+    index = bisect_right(book.times, at_ms)
+    book.rows.insert(index, row)
+    book.times.insert(index, at_ms)
+    book.blob[index * ROW.size : index * ROW.size] = _pack(row)
+    if row.lease_ms:
+        book.open.append(row)
+    _sum_up(book)
+    _prune(book, now_ms)
 
 
 def _see(book: Book, row: Row) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 from scalix_free.core.account import Account, ApiKey, Session, SignIn
 from scalix_free.core.chat import Call, Chunk
-from scalix_free.core.ledger import Admitted, Ask, Denied, Level, Subject
+from scalix_free.core.ledger import Admitted, Ask, Denied, Entry, Level, Subject
 from scalix_free.core.outcome import Charge, Outcome
 
 Clock: TypeAlias = Callable[[], int]
@@ -63,6 +63,10 @@ class Ledger(Protocol):
 
     async def peek(self, subject: Subject) -> tuple[Level, ...]:
         """How far a subject's limits are used; writes nothing."""
+        ...
+
+    async def enter(self, subjects: Sequence[Subject], entry: Entry) -> bool:
+        """Write down a request that was admitted elsewhere; False where it is known already."""
         ...
 
 

@@ -11,7 +11,6 @@ from scalix_free.settings.reading import Written
 
 # A final `*` stands for every key of the table.
 LACKING: dict[str, str] = {
-    "store.on_ledger_outage": "what cannot be counted is refused",
     "tiers.pro.daily_budget_share": "providers' budgets are not kept",
     "caches.model_health.*": "there is no such cache",
     "caches.user_preferences.*": "there is no such cache",

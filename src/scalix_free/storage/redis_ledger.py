@@ -14,8 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, Final, TypeVar, cast
@@ -26,6 +25,7 @@ from scalix_free.core.ledger import (
     Admitted,
     Ask,
     Denied,
+    Entry,
     Full,
     Kept,
     Level,
@@ -93,7 +93,7 @@ class RedisLedger:
         self._held_clock = held_clock
         self._servers = Servers(url, source, command_s)
         self._denials = Denials(held_clock or wall_clock, cache_denials)
-        self._doubtful: deque[Ask] = deque(maxlen=MOST_DOUBTFUL)
+        self._doubtful: dict[bytes, Ask] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._undoing = False
         self._admitting: dict[bytes, asyncio.Task[None]] = {}
@@ -152,6 +152,38 @@ class RedisLedger:
         """See ``core.ledger.levels``."""
         _, levels = cast("tuple[int, list[int]]", await self._call("peek", [subject]))
         return _levels(subject.policy, levels)
+
+    async def enter(self, subjects: Sequence[Subject], entry: Entry) -> bool:
+        """See ``core.ledger.enter``. An admission of the same request is in doubt no longer."""
+        self._doubtful.pop(entry.rid, None)
+        await self._servers.ready()
+        together = subjects[:1] if self._servers.is_cluster else subjects
+        entered = await self._enter(together, entry, again=False)
+        others = [[one] for one in subjects[len(together) :]]
+        await asyncio.gather(*(self._enter(one, entry, again=not entered) for one in others))
+        return entered
+
+    async def _enter(self, subjects: Sequence[Subject], entry: Entry, *, again: bool) -> bool:
+        flags = int(entry.counts) + 2 * int(entry.settled)
+        numbers = (entry.at_ms, min(entry.charge, MOST), min(entry.spent, MOST), entry.user_tag)
+        said = await self._call("enter", subjects, entry.rid, *numbers, flags, int(again))
+        if said:
+            self._denials.forget(subjects[0].key)
+        return said == 1
+
+    async def attend(self, worker: bytes, ttl_ms: int) -> int:
+        """Say that a worker is here, and for how long that holds; how many are."""
+        return cast("int", await self._ask("attend", [b"scalix:1:{workers}"], worker, ttl_ms))
+
+    def remembered(self, subject: Subject) -> Denied | None:
+        """A denial of this caller that only time can change."""
+        return self._denials.find(subject)
+
+    def epochs(self, subjects: Sequence[Subject], new: bytes) -> dict[bytes, Awaitable[object]]:
+        """See ``restored.EpochLedger``."""
+        servers = self._servers
+        keys = {servers.mark_beside(_key(subject)) for subject in subjects} or servers.marks()
+        return {key: servers.where(key).call("SET", key, new, "NX", "GET") for key in keys}
 
     async def claim(self, key: bytes, until_ms: int) -> bool:
         """See ``core.ports.Once``."""
@@ -248,7 +280,9 @@ class RedisLedger:
 
     def _undo(self, ask: Ask) -> None:
         """Give back an admission of which nobody knows whether it was written."""
-        self._doubtful.append(ask)
+        self._doubtful[ask.rid] = ask
+        if len(self._doubtful) > MOST_DOUBTFUL:
+            del self._doubtful[next(iter(self._doubtful))]
         if not self._undoing:
             self._undoing = True
             self._task(self._undo_all())
@@ -257,20 +291,24 @@ class RedisLedger:
         tries = 0
         try:
             while self._doubtful and tries < UNDO_TRIES:
-                ask = self._doubtful.popleft()
+                ask = next(iter(self._doubtful.values()))
                 try:
-                    if not self._servers.is_cluster:
-                        await self.refund(ask.subjects, ask.rid)
-                        continue
-                    await self.refund(ask.subjects[:1], ask.rid)
-                    for one in ask.subjects[1:]:  # only what a row says: it may not have come
-                        await self._give_back(one, ask.rid, 0)
+                    await self._undo_one(ask)
+                    self._doubtful.pop(ask.rid, None)
                 except StoreUnavailable:
-                    self._doubtful.appendleft(ask)
                     tries += 1
                     await asyncio.sleep(UNDO_S)
         finally:
             self._undoing = False
+
+    async def _undo_one(self, ask: Ask) -> None:
+        if not self._servers.is_cluster:
+            await self.refund(ask.subjects, ask.rid)
+            return
+        await self.refund(ask.subjects[:1], ask.rid)
+        for one in ask.subjects[1:]:
+            if ask.rid in self._doubtful:  # it may have been entered meanwhile
+                await self._give_back(one, ask.rid, 0)  # only what a row says: it may not have come
 
     def _task(self, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(coroutine)

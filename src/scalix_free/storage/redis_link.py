@@ -13,6 +13,7 @@ from binascii import crc_hqx
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Final, NamedTuple, TypeAlias, cast
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -29,8 +30,11 @@ START_S: Final = 2.0
 GRACE_S: Final = 0.002
 PAUSE_S: Final = 0.1
 """After a connection could not be made, commands fail at once for so long."""
+MARK: Final = b"scalix:1:epoch:{%d}"
 MOVES: Final = 4
 """How often a command may be sent on to another server."""
+
+SAYS: Final = "the server says"
 
 Word: TypeAlias = bytes | str | int
 Said: TypeAlias = object
@@ -104,19 +108,22 @@ def _packed(words: tuple[Word, ...]) -> bytes:
 
 
 async def check_server(url: str) -> None:
-    """See whether a server knows functions. Raises ``StoreUnavailable`` or ``ValueError``."""
+    """See whether a server knows functions.
+
+    Raises ``StoreUnavailable`` where it cannot be reached, ``ValueError`` where it cannot be used.
+    """
     server, access = read_url(url)
     link = Link(server, access, START_S)
     try:
         for words in (("FUNCTION", "STATS"), ("PING",)):
             said = await link.call(*words)
-            if isinstance(said, StoreUnavailable):
-                raise said
             if isinstance(said, Exception):
                 what = _told(said)
                 if "unknown command" in str(said):
                     what = "it has no functions; Redis 7 or newer, or Valkey, is needed"
-                raise StoreUnavailable(what)
+                elif not what.startswith(SAYS) or what == f"{SAYS} LOADING":
+                    raise StoreUnavailable(what)
+                raise ValueError(what)
     finally:
         link.close()
 
@@ -285,7 +292,7 @@ def _told(error: Exception) -> str:
     """What may be told of an error: of a server's own only its first word."""
     if isinstance(error, StoreUnavailable):
         return str(error).removeprefix("the ledger's store failed: ")
-    return f"the server says {str(error).partition(' ')[0]}"
+    return f"{SAYS} {str(error).partition(' ')[0]}"
 
 
 class Servers:
@@ -300,6 +307,7 @@ class Servers:
         self._library = library
         self._links: dict[Server, Link] = {}
         self._slots: list[Server] = []
+        self._marks: dict[Server, bytes] = {}
         self._known = False
         self._looking: asyncio.Task[None] | None = None
 
@@ -339,6 +347,24 @@ class Servers:
     def where(self, key: bytes) -> Link:
         """The link to whoever holds a key."""
         return self._link(self._slots[slot_of(key)] if self._slots else self._first)
+
+    def marks(self) -> set[bytes]:
+        """Such a key on every server."""
+        firsts = {server: slot for slot, server in enumerate(self._slots)}
+        return {self._mark_at(slot) for slot in firsts.values()} or {MARK % 0}
+
+    def mark_beside(self, key: bytes) -> bytes:
+        """A key on the same server, always the same one while that holds the same slots."""
+        return self._mark_at(slot_of(key)) if self._slots else MARK % 0
+
+    def _mark_at(self, slot: int) -> bytes:
+        server = self._slots[slot]
+        mark = self._marks.get(server)
+        if mark is None or self._slots[slot_of(mark)] != server:
+            marks = (MARK % n for n in count())
+            mark = next(mark for mark in marks if self._slots[slot_of(mark)] == server)
+            self._marks[server] = mark
+        return mark
 
     async def ask(self, key: bytes, *words: Word) -> Said:
         """Ask whoever holds a key. Raises ``StoreUnavailable``."""

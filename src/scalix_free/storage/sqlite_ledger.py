@@ -27,7 +27,7 @@ from typing import Final, Generic, TypeVar
 
 from scalix_free.core import ledger
 from scalix_free.core.errors import StoreUnavailable
-from scalix_free.core.ledger import Admitted, Ask, Book, Denied, Level, Subject
+from scalix_free.core.ledger import Admitted, Ask, Book, Denied, Entry, Level, Subject
 from scalix_free.core.ports import Clock
 from scalix_free.storage.denials import Denials
 
@@ -178,6 +178,18 @@ class SqliteLedger:
     async def peek(self, subject: Subject) -> tuple[Level, ...]:
         """See ``core.ledger.levels``."""
         return await self._change((subject,), lambda _: False)
+
+    async def enter(self, subjects: Sequence[Subject], entry: Entry) -> bool:
+        """See ``core.ledger.enter``."""
+        entered = False
+
+        def change(books: Sequence[Book]) -> bool:
+            nonlocal entered
+            entered = ledger.enter(books, entry, self._now_ms)
+            return entered
+
+        await self._change(subjects, change)
+        return entered
 
     async def claim(self, key: bytes, until_ms: int) -> bool:
         """See ``core.ports.Once``."""

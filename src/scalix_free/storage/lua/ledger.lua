@@ -484,6 +484,29 @@ local function write(book, rid, prompt, output, turn, user, spared)
   save(book)
 end
 
+local function insert(book, rid, moment, charge, spent, user, flags)
+  local policy = book.policy
+  moment = math.min(moment, book.now)
+  if policy.leased then tallies_add(book, TOKENS, moment, charge) end
+  tallies_add(book, REQUESTS, moment, policy.leased and counts(flags) or 1)
+  if policy.leased or policy.horizon > 0 then
+    local row
+    if policy.leased then
+      local lease = is_settled(flags) and 0 or book.now + LEASE_MS - moment
+      row = struct.pack(ROW_FORMAT, rid, moment, lease, math.min(charge, MOST_U32),
+        math.min(spent, MOST_U32), 0, flags)
+    else
+      row = struct.pack(ROW_FORMAT, rid, moment, 0, 0, 0, policy.counts_users and user or 0, 3)
+    end
+    local before = until_(book, moment) * ROW
+    book.rows = string.sub(book.rows, 1, before) .. row .. string.sub(book.rows, before + 1)
+    book.n = book.n + 1
+    if book.at then read_columns(book) end
+    prune(book)
+  end
+  save(book)
+end
+
 -- ADMIT rid prompt output least turn user report alone policy…
 -- → verdict (1 admitted, 2 again, 0 denied), output, now, cover, still, levels, full, before
 -- Of one who is judged alone, in a cluster, the levels before are told too: another may deny.
@@ -571,6 +594,34 @@ local function refund(keys, args)
   return { 1, moment, own.now, levels(own) }
 end
 
+-- ENTER rid at charge spent user flags again policy… → 1 where it was not there
+-- Of a book of a cluster that is entered again, since the caller's own had it already, only a row
+-- can tell whether it was there.
+local function enter(keys, args)
+  local now, rid, again = clock(args), args[1], args[7] == '1'
+  local moment, charge, spent = tonumber(args[2]), tonumber(args[3]), tonumber(args[4])
+  local user, flags = tonumber(args[5]), tonumber(args[6])
+  for i, key in ipairs(keys) do
+    local book = open(key, args[7 + i], now)
+    local known = find(book, rid) ~= nil
+    if known and i == 1 then return 0 end
+    local would_stay = moment > book.now - book.policy.horizon
+    if not known and (would_stay or not again) then
+      insert(book, rid, moment, charge, spent, user, flags)
+    end
+  end
+  return 1
+end
+
+-- ATTEND worker ttl → how many workers are here
+local function attend(keys, args)
+  local now, worker, ttl = clock(args), args[1], tonumber(args[2])
+  redis.call('ZREMRANGEBYSCORE', keys[1], '-inf', string.format('%.0f', now))
+  redis.call('ZADD', keys[1], string.format('%.0f', now + ttl), worker)
+  redis.call('PEXPIRE', keys[1], string.format('%.0f', ttl))
+  return redis.call('ZCARD', keys[1])
+end
+
 -- GIVE_BACK rid moment policy, of one shared book in a cluster
 local function give_back_one(keys, args)
   local now = clock(args)
@@ -616,6 +667,8 @@ redis.register_function(NAME .. '_admit', admit)
 redis.register_function(NAME .. '_settle', settle)
 redis.register_function(NAME .. '_refund', refund)
 redis.register_function(NAME .. '_give_back', give_back_one)
+redis.register_function(NAME .. '_enter', enter)
+redis.register_function(NAME .. '_attend', attend)
 redis.register_function(NAME .. '_beat', beat)
 redis.register_function(NAME .. '_peek', peek)
 redis.register_function(NAME .. '_claim', claim)
