@@ -169,7 +169,7 @@ class Stores(RuleBasedStateMachine):
             assert self._all(lambda store: store.enter(subjects, entry)) == [expected] * len(
                 self.stores
             )
-        self.asked.append((rid, those if counts else those[:1]))
+        self.asked.append((rid, those if counts else those[:1], self.clock() - ago))
 
     @rule(who=people, where=places, turns_of_loop=st.integers(0, 3))
     def leave(self, who: int, where: int, turns_of_loop: int) -> None:
