@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest -p tests.no_skips
 
-.PHONY: serve test check lint system test-all prove bench storm mutants lock clean
+.PHONY: serve test check lint system test-all prove bench storm mutants outage lock clean
 
 serve: $(VENV)/.run          ## start the service on http://127.0.0.1:3001
 	@exec $(BIN)/scalix-free serve $(ARGS)
@@ -40,6 +40,9 @@ storm: $(VENV)/.test         ## a million attempts on every store of limits; som
 
 mutants: $(VENV)/.mutants    ## whether the tests of the limits notice when one thing in them is changed; half an hour
 	PYTHONPATH=$(VENV)/mutants $(BIN)/python -m benchmarks.mutants $(ARGS)
+
+outage: $(VENV)/.test        ## limits while their server is away for a minute, three replicas; some four minutes
+	$(BIN)/python -m benchmarks.outage $(ARGS)
 
 lock:                        ## make the locks in requirements/ anew (needs uv)
 	./requirements/lock.sh

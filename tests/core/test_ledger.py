@@ -16,6 +16,7 @@ from scalix_free.core.ledger import (
     Ask,
     Book,
     Denied,
+    Entry,
     Level,
     Limit,
     Policy,
@@ -23,6 +24,7 @@ from scalix_free.core.ledger import (
     Unit,
     admit,
     beat,
+    enter,
     levels,
     pack,
     refund,
@@ -1283,3 +1285,66 @@ def test_counts_too_large_to_be_kept_are_kept_as_the_largest() -> None:
     again = unpack(pack(book), book.policy)
 
     assert levels(again, NOON)[1].used == 2**32 - 1
+
+
+# ── Entries ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_entry_counts_from_the_time_at_which_it_was_admitted() -> None:
+    book, place = person(HOURLY, TOKENS), address(HOURLY)
+    yes([book, place], asking(1), NOON)
+    assert enter([book, place], Entry(rid(2), NOON - MINUTE, 40, 40), NOON + 1)
+    assert [row.rid for row in book.rows] == [rid(2), rid(1)]
+    assert level(book, HOURLY, NOON) == Level(HOURLY, 2, NOON - MINUTE + HOUR)
+    assert level(place, HOURLY, NOON).used == 2
+    assert level(book, TOKENS, NOON).used == 140
+    assert pack(unpack(pack(book), book.policy)) == pack(book)
+
+
+def test_an_entry_is_taken_once_whatever_became_of_it() -> None:
+    book, place = person(HOURLY, TOKENS), address(HOURLY)
+    entry = Entry(rid(1), NOON, 40, 10, settled=False)
+    assert enter([book, place], entry, NOON)
+    assert settle([book], rid(1), 7, NOON)
+    assert not enter([book, place], entry, NOON)
+    assert (level(book, HOURLY, NOON).used, level(book, TOKENS, NOON).used) == (1, 7)
+    assert level(place, HOURLY, NOON).used == 1
+
+
+def test_an_entry_is_written_whatever_the_limits_say() -> None:
+    book = person(HOURLY)
+    for n in range(5):
+        assert enter([book], Entry(rid(n), NOON, 0, 0), NOON)
+    assert level(book, HOURLY, NOON).used == 5
+    no(book, asking(9), NOON)
+
+
+def test_an_entry_that_runs_holds_a_slot_for_a_lease() -> None:
+    book = person(CALLS, HOURLY, TOKENS)
+    enter([book], Entry(rid(1), NOON - HOUR + 1, 40, 15, settled=False), NOON)
+    assert level(book, CALLS, NOON + LEASE_MS - 1).used == 1
+    assert level(book, CALLS, NOON + LEASE_MS).used == 0
+    assert level(book, TOKENS, NOON + LEASE_MS).used == 15
+
+
+def test_an_entry_that_was_given_back_costs_its_tokens_alone() -> None:
+    book = person(HOURLY, TOKENS)
+    enter([book], Entry(rid(1), NOON, 40, 40, counts=False), NOON)
+    assert (level(book, HOURLY, NOON).used, level(book, TOKENS, NOON).used) == (0, 40)
+
+
+def test_an_entry_of_the_future_is_one_of_now_and_an_old_one_is_none() -> None:
+    book = person(HOURLY)
+    enter([book], Entry(rid(1), NOON + HOUR, 0, 0), NOON)
+    assert level(book, HOURLY, NOON) == Level(HOURLY, 1, NOON + HOUR)
+    enter([book], Entry(rid(2), NOON - HOUR, 0, 0), NOON)
+    assert [row.rid for row in book.rows] == [rid(1)]
+
+
+def test_entries_are_counted_in_sub_buckets_too() -> None:
+    many = Limit("requests_day", Unit.REQUESTS, 5_000, DAY)
+    book = address(many)
+    for n in (3, 1, 2):
+        enter([book], Entry(rid(n), NOON - n * HOUR, 0, 0), NOON)
+    assert level(book, many, NOON).used == 3
+    assert list(book.tallies["requests_day"].counts) == sorted(book.tallies["requests_day"].counts)

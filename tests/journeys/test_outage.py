@@ -165,3 +165,21 @@ def test_who_is_at_the_limit_stays_there_when_everything_is_lost(
         assert [ask().status_code for _ in range(8)] == [429] * 8
         with valkey.client as client:
             assert client.keys("scalix:1:epoch:*")
+
+
+def test_without_the_server_the_service_starts_and_says_so_once(
+    tmp_path: Path, world: RunningWorld
+) -> None:
+    toml = provider(world.base_url, [{"id": "w/m", "model": "start"}])
+    with running_service(tmp_path, toml, {"store.ledger": "redis://127.0.0.1:1"}) as service:
+        (line,) = service.errors.splitlines()
+        assert 'cannot be reached; starting without it (store.on_ledger_outage = "degrade")' in line
+        answer = httpx.post(service.url + COMPLETIONS, json=question(), trust_env=False)
+        assert answer.status_code == 200
+        assert answer.headers["x-ratelimit-remaining-requests"] == "4"
+        ready = httpx.get(service.url + "/health/ready", trust_env=False)
+        assert (ready.status_code, ready.json()["store"]) == (200, "degraded")
+        minted = httpx.post(service.url + "/api/v1/free/session", json={}, trust_env=False)
+        assert minted.status_code == 503
+    assert service.errors.count("\n") == 2
+    assert "1 requests are not counted" in service.errors

@@ -391,7 +391,7 @@ class Book:
         return self.index.get(rid)
 
 
-# ── The five operations ──────────────────────────────────────────────────────────────────────
+# ── The operations ───────────────────────────────────────────────────────────────────────────
 
 
 def admit(books: Sequence[Book], ask: Ask, now_ms: int) -> Admitted | Denied:

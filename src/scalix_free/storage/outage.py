@@ -154,7 +154,7 @@ class OutageLedger:
         tasks = [task for task in (self._tending, self._entering) if task is not None]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, *self._begun.values(), return_exceptions=True)
         with contextlib.suppress(StoreUnavailable):
             await self._enter_all()
         if lost := self._lost + len(self._kept):
@@ -328,7 +328,7 @@ class OutageLedger:
         try:
             verdict = await self._admit_there(ask)
         except StoreUnavailable:
-            del self._doubly[ask.rid]
+            self._doubly.pop(ask.rid, None)
             return await self._admit_here(ask)  # asked again, it is the same admission
         except BaseException:
             await self._end_doubly(ask.rid, _Ending(ask.subjects, None))

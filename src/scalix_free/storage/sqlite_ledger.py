@@ -42,6 +42,9 @@ MOST_LOG_BYTES: Final = 64 * 1024 * 1024
 FORGET_S: Final = 60.0
 """How often books that their policy needs no longer are dropped."""
 
+PAGE_BYTES: Final = 2_048
+"""Of a file that is made. A book is about as large, and whole pages are written."""
+
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS books (
     subject    INTEGER PRIMARY KEY,
@@ -382,6 +385,7 @@ def _row_id(key: bytes) -> int:
 def connect(path: str) -> sqlite3.Connection:
     """A connection set up for the ledger, with its table made."""
     connection = sqlite3.connect(path, timeout=PATIENCE_S, isolation_level=None)
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
