@@ -49,8 +49,21 @@ def parse(text: str) -> dict[Sample, float]:
 
 @pytest.fixture
 def metrics(service: RunningService, client: httpx.Client) -> Callable[[], dict[Sample, float]]:
-    """All samples as they are now."""
-    return lambda: parse(client.get(f"{service.url}/metrics").raise_for_status().text)
+    """All samples, once what has been answered is counted too: that comes a moment after."""
+
+    def read() -> dict[Sample, float]:
+        return parse(client.get(f"{service.url}/metrics").raise_for_status().text)
+
+    def settled() -> dict[Sample, float]:
+        found, end = read(), time.monotonic() + 5
+        while time.monotonic() < end:
+            time.sleep(0.1)
+            found, before = read(), found
+            if found == before:
+                return found
+        raise AssertionError("the counts do not come to rest")
+
+    return settled
 
 
 def grown(before: dict[Sample, float], after: dict[Sample, float], name: str) -> Counter[str]:
