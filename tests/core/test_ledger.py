@@ -1002,6 +1002,15 @@ def test_a_call_counted_in_place_of_another_is_kept_as_one_that_always_was() -> 
     assert pack(before) == pack(after)
 
 
+def test_giving_back_a_spared_call_counts_no_other() -> None:
+    book = person(HOURLY)
+    for n in range(3):
+        yes(book, calling(n), NOON)
+    settle([book], rid(1), 5, NOON, counts=False)
+
+    assert used(book, HOURLY, NOON) == 1
+
+
 def test_a_wait_within_the_turn_is_not_for_the_windows_of_requests() -> None:
     a_minute = Limit("address_minute", Unit.REQUESTS, 1, MINUTE)
     own, shared = person(Limit("requests_day", Unit.REQUESTS, 1, DAY)), address(a_minute)
