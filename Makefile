@@ -38,7 +38,7 @@ bench: $(VENV)/.test         ## CPU and latency against a bare Python proxy and 
 storm: $(VENV)/.test         ## a million attempts on every store of limits; some ten minutes
 	$(BIN)/python -m benchmarks.storm $(ARGS)
 
-mutants: $(VENV)/.mutants    ## whether the tests of the limits notice when one thing in them is changed; half an hour
+mutants: $(VENV)/.mutants    ## whether the tests of the limits notice when one thing in them is changed; some ten minutes
 	PYTHONPATH=$(VENV)/mutants $(BIN)/python -m benchmarks.mutants $(ARGS)
 
 outage: $(VENV)/.test        ## limits while their server is away for a minute, three replicas; some four minutes

@@ -18,7 +18,7 @@ import sys
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -40,7 +40,7 @@ HISTORIES: Final = 50
 PATIENCE: Final = 10
 """So many times what the tests take otherwise, and a change has made them endless."""
 
-Outcome = Literal["examples", "laws", "time", "survived"]
+Outcome = Literal["examples", "laws", "endless", "survived"]
 Judge = Callable[[], bool]
 
 
@@ -113,7 +113,6 @@ def judged(module: str, source: str, judge: Judge, limit_s: float) -> bool | Non
     child = os.fork()
     if child == 0:
         with contextlib.suppress(BaseException):
-            os.setsid()
             nowhere = os.open(os.devnull, os.O_RDWR)
             for stream in range(3):
                 os.dup2(nowhere, stream)
@@ -121,16 +120,17 @@ def judged(module: str, source: str, judge: Judge, limit_s: float) -> bool | Non
             if judge():
                 os._exit(0)
         os._exit(1)
-    ends = time.monotonic() + limit_s
-    while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return status == 0
-        if time.monotonic() > ends:
-            os.killpg(child, signal.SIGKILL)
+    ends, status = time.monotonic() + limit_s, None
+    try:
+        while status is None and time.monotonic() < ends:
+            time.sleep(0.005)
+            ended, said = os.waitpid(child, os.WNOHANG)
+            status = said if ended else None
+    finally:
+        if status is None:
+            os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            return None
-        time.sleep(0.005)
+    return None if status is None else status == 0
 
 
 class Court:
@@ -139,6 +139,7 @@ class Court:
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
         self._judges: list[tuple[Outcome, Judge, float]] = []
+        self._same = reasons()
         passes(["--version"])  # so that it is loaded before the children part
         gc.freeze()
         whole = subject.path.read_text()
@@ -154,11 +155,13 @@ class Court:
             print(f"{subject.module}: {name} take {took_s:.1f} s", flush=True)
 
     def outcome(self, mutant: Mutant) -> Outcome:
-        """Who noticed."""
+        """Who noticed. What is known to do the same is not put before the slow judge again."""
         for name, judge, limit_s in self._judges:
+            if name == "laws" and key(mutant) in self._same:
+                continue
             verdict = judged(self._subject.module, mutant.source, judge, limit_s)
             if not verdict:
-                return "time" if verdict is None else name
+                return "endless" if verdict is None else name
         return "survived"
 
 
@@ -217,34 +220,44 @@ def reasons() -> dict[tuple[str, str, str], str]:
 
 def show(subject: Subject, found: Sequence[tuple[Mutant, Outcome]]) -> str:
     """What came of one module: the figures, then whatever survived."""
+    why = reasons()
     counts: dict[str, Counter[str]] = {}
     for mutant, outcome in found:
-        counts.setdefault(kind(mutant), Counter())[outcome] += 1
+        by = counts.setdefault(kind(mutant), Counter())
+        by["the same" if outcome == "survived" and key(mutant) in why else outcome] += 1
     counts = dict(sorted(counts.items()))
     counts["all"] = sum(counts.values(), Counter())
     rows = []
     for name, by in counts.items():
-        numbers = [by.total(), by["examples"], by["laws"], by["time"], by["survived"]]
-        share = 1 - by["survived"] / by.total()
-        rows.append((name, *map(str, numbers), f"{share:.1%}"))
-    headings = ("what was changed", "mutants", "examples", "laws", "endless", "survived", "killed")
-    parts = [f"## `{subject.module}`", markdown(headings, rows)]
+        columns = ("examples", "laws", "endless", "the same", "survived")
+        share = 1 - by["survived"] / max(1, by.total() - by["the same"])
+        rows.append((name, str(by.total()), *(str(by[one]) for one in columns), f"{share:.1%}"))
+    headings = ("what was changed", "mutants", *columns, "killed")
     left = [mutant for mutant, outcome in found if outcome == "survived"]
-    if left:
-        why = reasons()
-        parts.append("\n".join(_line(mutant, why) for mutant in left))
-    return "\n\n".join(parts)
+    left.sort(key=lambda mutant: (key(mutant) in why, mutant.line))
+    lines = [_line(mutant, why.get(key(mutant))) for mutant in left]
+    return "\n\n".join(
+        [f"## `{subject.module}`", markdown(headings, rows), "\n".join(lines)]
+    ).strip()
 
 
-def _line(mutant: Mutant, why: Mapping[tuple[str, str, str], str]) -> str:
-    where, (before, after) = mutant.where or "module", mutant.change
-    said = why.get((where, before, after), "**No test notices this.**")
-    return f"- `{where}`, line {mutant.line}: `{before}` → `{after}`. {said}"
+def key(mutant: Mutant) -> tuple[str, str, str]:
+    """By what a change is found in the list of reasons."""
+    return (mutant.where, *mutant.change)
+
+
+def _line(mutant: Mutant, why: str | None) -> str:
+    before, after = mutant.change
+    said = why or "**No test notices this.**"
+    return f"- `{mutant.where or 'module'}`, line {mutant.line}: `{before}` → `{after}`. {said}"
 
 
 def killed(found: Sequence[tuple[Mutant, Outcome]]) -> float:
-    """The share that was noticed; what cannot be noticed counts as if it could."""
-    return sum(outcome != "survived" for _, outcome in found) / len(found)
+    """The share that was noticed of all that can be."""
+    why = reasons()
+    left = [mutant for mutant, outcome in found if outcome == "survived"]
+    same = sum(key(mutant) in why for mutant in left)
+    return 1 - (len(left) - same) / (len(found) - same)
 
 
 def commit() -> str:
@@ -279,9 +292,9 @@ HEAD: Final = """# Mutants of the limits
 
 Each is the module with one thing changed; it is killed when a test fails. *Examples* are the
 module's own tests, *laws* the generated histories, asked where the examples see nothing; *endless*
-are those under which the tests come to no end. A mutant that no test can kill, since it does the
-same, is listed with its reason and counts as a survivor all the same. Decorators and annotations
-are not changed.
+are those under which the tests come to no end. A mutant that no test can kill, since it does
+*the same*, is listed with its reason; *killed* is the share of the others. Decorators and
+annotations are not changed.
 
 Commit {state}; {minutes:.0f} minutes on one core. {facts}"""
 

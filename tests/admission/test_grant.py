@@ -34,10 +34,12 @@ class Beaten(SqliteLedger):
     def __init__(self, clock: HeldClock) -> None:
         super().__init__(":memory:", clock=clock)
         self.beats: list[int] = []
+        self.beaten: list[Subject] = []
         self.failures = 0
 
     async def beat(self, subject: Subject, rid: bytes, spent: int) -> None:
         self.beats.append(spent)
+        self.beaten.append(subject)
         if self.failures > 0:
             self.failures -= 1
             raise StoreUnavailable
@@ -90,6 +92,14 @@ async def test_while_it_is_used_the_store_hears_what_was_spent(ledger: Beaten) -
     await grant.refund()
 
     assert ledger.beats[:3] == [10, 25, 40]
+
+
+async def test_only_the_caller_s_own_book_is_beaten(ledger: Beaten) -> None:
+    grant = await taken(ledger)
+    await beaten(ledger, 2)
+    await grant.refund()
+
+    assert {subject.key for subject in ledger.beaten} == {ANN.key}
 
 
 async def test_a_beat_that_failed_is_followed_by_the_next(ledger: Beaten) -> None:

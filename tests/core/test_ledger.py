@@ -983,6 +983,36 @@ def test_of_two_calls_of_a_turn_the_second_is_counted_when_the_first_is_given_ba
         assert levels(book, NOON + 2)[0].used == 0
 
 
+def test_what_a_later_call_of_the_turn_covers_is_not_counted_for_one_given_back() -> None:
+    book = person(HOURLY)
+    yes(book, calling(0), NOON)
+    yes(book, calling(1), NOON + TURN_MS)
+    yes(book, calling(2), NOON + TURN_MS)
+    assert used(book, HOURLY, NOON + TURN_MS) == 2
+    settle([book], rid(0), 5, NOON + TURN_MS, counts=False)
+
+    assert used(book, HOURLY, NOON + TURN_MS) == 1
+
+
+def test_a_call_counted_in_place_of_another_is_kept_as_one_that_always_was() -> None:
+    before, after = person(HOURLY), person(HOURLY)
+    yes(before, calling(0), NOON)
+    yes(before, calling(1), NOON)
+    refund([before], rid(0))
+    yes(after, calling(1), NOON)
+
+    assert pack(before) == pack(after)
+
+
+def test_giving_back_a_spared_call_counts_no_other() -> None:
+    book = person(HOURLY)
+    for n in range(3):
+        yes(book, calling(n), NOON)
+    settle([book], rid(1), 5, NOON, counts=False)
+
+    assert used(book, HOURLY, NOON) == 1
+
+
 def test_a_wait_within_the_turn_is_not_for_the_windows_of_requests() -> None:
     a_minute = Limit("address_minute", Unit.REQUESTS, 1, MINUTE)
     own, shared = person(Limit("requests_day", Unit.REQUESTS, 1, DAY)), address(a_minute)
@@ -1267,6 +1297,16 @@ def test_a_window_that_became_large_goes_on_from_its_rows() -> None:
 
     assert used(large, MANY, NOON) == 3
     assert used(unpack(pack(large), large.policy), MANY, NOON) == 3
+
+
+def test_a_window_that_became_large_keeps_nothing_for_what_was_given_back() -> None:
+    book, without = person(HOURLY), person(HOURLY)
+    yes(book, asking(0), NOON)
+    settle([book], rid(0), 5, NOON, counts=False)
+    large = unpack(pack(book), Policy("person", (MANY,)))
+    nothing = unpack(pack(without), Policy("person", (MANY,)))
+
+    assert len(pack(large)) - len(pack(nothing)) == 41, "its row alone"
 
 
 def test_a_window_that_became_small_forgets_its_sub_buckets() -> None:
