@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import cpu, hop, nginx, peers, profile, start
+from benchmarks import cpu, hop, nginx, peers, profile, start, valkey
 from benchmarks.answer import KINDS, Kind
 from benchmarks.processes import BenchmarkError, end_on_sigterm
 from benchmarks.subjects import BARE, Subject, references, services
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--requests", type=_positive, help="measured requests a round, subject and scenario")
     add("--only", action="append", choices=_NAMES, help="a subject or a scenario; may be repeated")
     add("--peers", action="store_true", help="LiteLLM's proxy and Portkey too; installs them")
+    add("--valkey", action="store_true", help="what limits on a Valkey cost, beside SQLite")
     add("--start", action="store_true", help="time to ready, time to speak and memory instead")
     add("--profile", action="store_true", help="where the service's time goes; installs py-spy")
     add("--check", action="store_true", help="end with 1 when a target is missed")
@@ -64,14 +65,19 @@ def _measured(chosen: argparse.Namespace) -> Page:
         return _start(chosen)
     if chosen.profile:
         return Page(profile.report(_kinds(chosen.only)), missed=False)
+    if chosen.valkey:
+        return Page(*valkey.report(_plan(chosen)))
     return _hop(chosen)
 
 
-def _hop(chosen: argparse.Namespace) -> Page:
+def _plan(chosen: argparse.Namespace) -> hop.Plan:
     usual = _QUICK if chosen.quick else _FULL
-    plan = hop.Plan(
+    return hop.Plan(
         chosen.rounds or usual.rounds, chosen.requests or usual.requests, usual.practice
     )
+
+
+def _hop(chosen: argparse.Namespace) -> Page:
     subjects, left_out = [*references(), *services()], []
     if nginx.executable() is None:
         left_out.append(nginx.MISSING)
@@ -80,7 +86,7 @@ def _hop(chosen: argparse.Namespace) -> Page:
         subjects += found.subjects
         left_out += found.left_out
     kinds = _kinds(chosen.only)
-    result = hop.measure(_subjects(subjects, chosen.only, kinds), kinds, plan)
+    result = hop.measure(_subjects(subjects, chosen.only, kinds), kinds, _plan(chosen))
     return Page(hop.report(result, left_out), any(row.verdict == "missed" for row in result.rows))
 
 
@@ -110,7 +116,8 @@ def _write(page: Page, chosen: argparse.Namespace) -> None:
     """Write where asked; a part of the whole does not replace the page of a full run."""
     file = chosen.output
     if file is None and not (chosen.quick or chosen.only or chosen.profile):
-        file = RESULTS / ("start.md" if chosen.start else "hop.md")
+        name = "start" if chosen.start else "valkey" if chosen.valkey else "hop"
+        file = RESULTS / f"{name}.md"
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(page.text + "\n")
