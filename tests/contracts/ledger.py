@@ -500,6 +500,17 @@ class LedgerContract:
 
         assert isinstance(await ledger.admit(asking(9)), Admitted)
 
+    async def test_a_refund_of_the_newest_lets_the_time_of_a_book_go_back(
+        self, ledger: Ledger, clock: HeldClock
+    ) -> None:
+        """What it answers is what is then read: with the clock put back, an older row counts."""
+        await ledger.admit(asking(1))
+        await ledger.enter([ANN], Entry(rid(2), NOON - DAY, 9, 0, counts=False, settled=False))
+        clock.now_ms -= 1
+        levels = await ledger.refund(ALL, rid(1))
+
+        assert used(levels) == used(await ledger.peek(ANN)) == [0, 0, 9, 1]
+
     async def test_whoever_comes_with_other_limits_is_judged_by_those(self, ledger: Ledger) -> None:
         """The same account, on another tier from now on."""
         await self._fill_the_hour(ledger)

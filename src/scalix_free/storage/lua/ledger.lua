@@ -207,6 +207,11 @@ local function read_tallies(book, blob, offset, count)
   end
 end
 
+-- Time never runs backwards for a subject: its newest row holds it.
+local function set_time(book, now)
+  book.now = book.n > 0 and math.max(now, at(book, book.n)) or now
+end
+
 local function open(key, policy_text, now)
   local book = { key = key, policy = policy_of(policy_text), now = now, rows = '', n = 0, tallies = {} }
   local blob, tally_count = redis.call('GET', key), 0
@@ -217,7 +222,7 @@ local function open(key, policy_text, now)
     book.rows = string.sub(blob, HEADER + 1, HEADER + book.n * ROW)
   end
   if book.policy.leased then read_columns(book) end
-  if book.n > 0 then book.now = math.max(now, at(book, book.n)) end
+  set_time(book, now)
   read_tallies(book, blob, HEADER + book.n * ROW + 1, tally_count)
   expire(book)
   return book
@@ -589,6 +594,7 @@ local function refund(keys, args)
   if own.at then set_charge(own, i, 0) end
   uncount(own, i)
   remove(own, i)
+  set_time(own, now)
   save(own)
   give_back_others(keys, args, 1, now, rid, moment)
   return { 1, moment, own.now, levels(own) }
