@@ -108,6 +108,15 @@ class UsageLogContract:
             Charge(rid(number), NOON, 30, counts=True) for number in (1, 2, 3)
         ]
 
+    async def test_of_many_at_once_each_is_kept_once(self, stores: Stores) -> None:
+        """More than go into one statement, some of them known before."""
+        log = stores.logs[0]
+        await log.write([outcome(n) for n in range(0, 250, 50)])
+        await log.write([outcome(n)._replace(charged_tokens=n) for n in range(250)])
+
+        found = {one.rid: one.tokens for one in await log.recent(subjects("ann")[0].key, 0)}
+        assert found == {rid(n): n if n % 50 else 30 for n in range(250)}
+
     async def test_the_three_subjects_of_a_request_find_it(self, log: UsageLog) -> None:
         alone = outcome(3, name="other")
         alone = alone._replace(subjects=alone.subjects[:1])

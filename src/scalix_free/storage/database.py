@@ -18,6 +18,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import URL, Column, Connection, Insert, Table, event
@@ -37,6 +38,8 @@ CONNECTIONS: Final = 4
 """Of one process to a server. Transactions are short, and few requests need one."""
 MEMORY: Final = ":memory:"
 READS: Final = "scalix_reads"
+ROWS_AT_ONCE: Final = 100
+
 PRAGMAS: Final = (
     "journal_mode = WAL",
     "synchronous = NORMAL",
@@ -107,13 +110,22 @@ class Database:
     ) -> None:
         """Such an INSERT for many rows, each with a value for every column, in their order.
 
-        What SQLAlchemy does for each value costs more than the insertion itself: it is spared.
+        What SQLAlchemy does for each value costs more than the insertion itself: it is spared. For
+        SQLite many rows are one statement: its thread gives the interpreter away at each.
         """
         sql = self._sql.get(table.name)
         if sql is None:
             sql = str(self.insert_new(table).compile(dialect=self._engine.dialect))
             self._sql[table.name] = sql
-        await connection.exec_driver_sql(sql, list(rows))
+        if self._engine.dialect.name == "sqlite":
+            one = f"({', '.join('?' * len(table.columns))})"
+            many = sql.replace(one, ", ".join([one] * ROWS_AT_ONCE))
+            while len(rows) >= ROWS_AT_ONCE:
+                values = tuple(chain.from_iterable(rows[:ROWS_AT_ONCE]))
+                await connection.exec_driver_sql(many, values)
+                rows = rows[ROWS_AT_ONCE:]
+        if rows:
+            await connection.exec_driver_sql(sql, list(rows))
 
     def insert_or_change(
         self, table: Table, values: Mapping[str, object], *, key: Column[Any], changed: set[str]
