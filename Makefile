@@ -29,7 +29,7 @@ system:                      ## Debian packages that test-all needs (root)
 test-all: $(VENV)/.test      ## what make test leaves out; a skip is a failure here
 	NO_SKIPS=1 $(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ]  # 5: none are left out
 
-prove: $(VENV)/.test         ## every store of limits against the arithmetic, in 20,000 histories; takes an hour
+prove: $(VENV)/.test         ## every store of limits against the arithmetic, in 20,000 histories; takes long
 	$(PYTEST) -m proof $(ARGS)
 
 bench: $(VENV)/.test         ## CPU and latency against a bare Python proxy and a bare nginx hop
