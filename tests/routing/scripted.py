@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, TypeAlias
 
+from scalix_free.core.budget import Finding
 from scalix_free.core.chat import Call, Chunk
 from scalix_free.core.ports import Reply
 from scalix_free.routing.catalogue import Model
@@ -42,6 +43,7 @@ class ScriptedReply:
         self._open = False
         self.answered_by = "scripted"
         self.attempts = 1
+        self.findings: Sequence[Finding] = ()
 
     async def __aenter__(self) -> Reply:
         await self._play(list(self._backend.entering))

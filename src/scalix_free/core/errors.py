@@ -11,8 +11,10 @@ several wrappers hold open. The status of each lives in ``api/errors.py`` alone.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from scalix_free.core.budget import Finding
 
 
 class Code(enum.StrEnum):
@@ -81,15 +83,23 @@ class Kind(enum.Enum):
 class Failure(Exception):  # noqa: N818  (the field's word)
     """One attempt that gave no whole answer.
 
-    ``retry_after_ms`` is what the provider said of when to come back. The message is ours: what a
-    provider writes never reaches a caller.
+    ``retry_after_ms`` is what the provider said of when to come back, ``findings`` what follows for
+    its budgets. The message is ours: what a provider writes never reaches a caller.
     """
 
-    def __init__(self, kind: Kind, message: str, *, retry_after_ms: int | None = None) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        message: str,
+        *,
+        retry_after_ms: int | None = None,
+        findings: Sequence[Finding] = (),
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.retry_after_ms = retry_after_ms
+        self.findings = findings
 
 
 class StoreUnavailable(Exception):  # noqa: N818

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeAlias
 
 from scalix_free.core.account import Account, ApiKey, Session, SignIn
+from scalix_free.core.budget import Budget, Close, Finding, Scope, Short, Take, Taken
 from scalix_free.core.chat import Call, Chunk
 from scalix_free.core.ledger import Admitted, Ask, Denied, Entry, Level, Subject
 from scalix_free.core.outcome import Charge, Outcome
@@ -20,6 +21,8 @@ class Reply(Protocol):
 
     answered_by: str
     attempts: int
+    findings: Sequence[Finding]
+    """What its headers told about the provider's limits."""
 
     async def read(self) -> Sequence[Chunk]:
         """The chunks that have arrived, at least one; none once the answer is whole.
@@ -67,6 +70,30 @@ class Ledger(Protocol):
 
     async def enter(self, subjects: Sequence[Subject], entry: Entry) -> bool:
         """Write down a request that was admitted elsewhere; False where it is known already."""
+        ...
+
+
+class Budgets(Protocol):
+    """Providers' limits, kept and shared by all replicas. All of it raises ``StoreUnavailable``.
+
+    Every method is one atomic act for the scopes of one account; the arithmetic is
+    ``core.budget``.
+    """
+
+    async def take(self, ask: Take) -> Taken | Short:
+        """Spend one upstream call from all its scopes, or from none."""
+        ...
+
+    async def close(self, end: Close) -> None:
+        """Note how a call that was taken ended."""
+        ...
+
+    async def beat(self, scopes: Sequence[Scope], rid: bytes) -> None:
+        """Keep the slots of a call that is still in flight."""
+        ...
+
+    async def look(self, scopes: Sequence[Scope]) -> Sequence[Budget]:
+        """The budgets of any scopes, as they stand; writes nothing."""
         ...
 
 

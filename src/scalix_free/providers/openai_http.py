@@ -16,6 +16,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from scalix_free import __version__
+from scalix_free.core.budget import Finding
 from scalix_free.core.chat import Call, Chunk, ToolCall
 from scalix_free.core.errors import Failure, Kind
 from scalix_free.core.ports import Clock
@@ -115,6 +116,7 @@ class _Exchange:
         self._ended = False
         self.answered_by = ""
         self.attempts = 1
+        self.findings: Sequence[Finding] = ()
 
     async def __aenter__(self) -> _Exchange:
         response = self._response = await self._backend._post(self._body)

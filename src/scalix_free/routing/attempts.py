@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
+from scalix_free.core.budget import Finding
 from scalix_free.core.chat import Call, Chunk
 from scalix_free.core.errors import Failure, Kind
 from scalix_free.core.ports import Reply
@@ -80,6 +81,7 @@ class Attempting:
         self._first: list[Chunk] = []
         self.answered_by = ""
         self.attempts = 0
+        self.findings: Sequence[Finding] = ()
 
     async def __aenter__(self) -> Attempting:
         failures: list[Failure] = []

@@ -4,8 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
+from zoneinfo import ZoneInfo
 
+from scalix_free.core.budget import Allowance
 from scalix_free.core.ports import Backend
+
+UNLIMITED: Final = Allowance()
+AVERAGE_QUALITY: Final = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """An account with a provider, whose limits all its models share.
+
+    ``zone`` is that of the provider's day, None where the day is rolling. ``counts_answers`` says
+    whether the provider counts the tokens of answers too, or those of prompts alone.
+    """
+
+    name: str
+    allowance: Allowance = UNLIMITED
+    zone: ZoneInfo | None = None
+    counts_answers: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,12 +34,16 @@ class Model:
 
     ``abilities`` is None where nobody said: then it is taken to be able. ``fallbacks`` are ids
     tried first after this one. A ``demonstration`` model shows that the service works and is no
-    assistant. ``hidden_tokens`` is a reasoning model's allowance on top of the cap.
+    assistant. ``hidden_tokens`` is a reasoning model's allowance on top of the cap. ``quality`` is
+    what its answers are expected to be worth, in thousandths, until they are known.
     """
 
     id: str
     provider: str
     backend: Backend
+    account: Account | None = None
+    allowance: Allowance = UNLIMITED
+    quality: int = AVERAGE_QUALITY
     priority: int = 100
     context_tokens: int | None = None
     max_output_tokens: int | None = None

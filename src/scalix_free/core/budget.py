@@ -1,0 +1,500 @@
+"""The one arithmetic of providers' limits.
+
+A *budget* is what is remembered of one *scope*: an account with a provider, one model of it, or
+the share of either that one class of callers may have. It is coarser than the ledger of people:
+what was spent lies in cells, each of which counts whole until it expires. Nothing here reads a
+clock or does I/O: a store loads budgets, runs these functions and keeps what they changed.
+
+Rules of the windows
+    A minute is the last 60 s, in cells of one second, and ``MARGIN_MS`` longer than the provider's,
+    since two requests may arrive closer together than they were sent. A day ends at the provider's
+    own hour and is one cell; what is sent within ``MARGIN_MS`` of that hour counts on both days. A
+    rolling day is the last 24 h in 60 cells.
+    A request is spent before it is sent, with all tokens that it may take; afterwards the tokens
+    are corrected to those that it took. The request stays spent however it ended, since providers
+    count failures.
+
+Rules of a day's pace
+    A class of callers has a headroom: that part of a day's budget it may use at once, the rest as
+    the day passes, so that the evening is served too. A rolling day is not paced: it comes back as
+    it was spent.
+
+Rule of scarcity
+    While more than half of a window is used, whoever has already received much is not served from
+    it: with ``u`` the used part of the tightest window, a caller who has used the part ``f`` of
+    their own limits is served if ``f <= 1 - 0.95 (u - 0.5) / 0.5``. The formula and its simulation
+    are in the research notes on quotas, section 5.2.
+
+Rules of rest
+    A scope rests until a moment that a provider named, or that its failures earn; of two moments
+    the later one counts. A scope that *tripped* is half open after its rest: one request at a time
+    may try it, for which nothing is made up, and two successes close it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+MINUTE_MS: Final = 60_000
+DAY_MS: Final = 86_400_000
+MARGIN_MS: Final = 1_000
+SECOND_MS: Final = 1_000
+ROLLING_CELL_MS: Final = DAY_MS // 60
+PROBE_MS: Final = 30_000
+"""How long one request may be the only one that tries a half open scope."""
+SLOT_MS: Final = 60_000
+"""How long a call in flight holds its slot without a beat."""
+BACK_OFF_MS: Final = 10_000
+MOST_BACK_OFF_MS: Final = 900_000
+TRIP_MS: Final = 30_000
+MOST_TRIP_MS: Final = 600_000
+PROVEN: Final = 2
+"""So many successes close a half open scope."""
+LEARNED_MS: Final = DAY_MS
+"""How long a limit that a provider told is believed after it was told."""
+DOUBT_MS: Final = 900_000
+"""How long a remainder of the day is believed that is smaller than by our own count."""
+FOREVER_MS: Final = 2**53
+WHOLE: Final = 1_000
+"""Parts are counted in thousandths."""
+
+
+class Window(enum.IntEnum):
+    """What a provider limits, over which time."""
+
+    RPM = 0
+    RPD = 1
+    TPM = 2
+    TPD = 3
+
+    @property
+    def is_day(self) -> bool:
+        """Whether it is a day's."""
+        return self in {Window.RPD, Window.TPD}
+
+    @property
+    def is_tokens(self) -> bool:
+        """Whether it counts tokens."""
+        return self in {Window.TPM, Window.TPD}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """What a provider allows a scope; None where it says nothing.
+
+    ``firm`` limits are an operator's: what a provider tells may lower them only. The others are
+    starting values, and what the provider tells counts in their place.
+    """
+
+    rpm: int | None = None
+    rpd: int | None = None
+    tpm: int | None = None
+    tpd: int | None = None
+    concurrent: int | None = None
+    firm: bool = True
+
+    def most(self, window: Window) -> int | None:
+        """The limit of a window."""
+        return (self.rpm, self.rpd, self.tpm, self.tpd)[window]
+
+
+class Scope(NamedTuple):
+    """Whose budget, what it is allowed, and when the provider's day ends (0: it is rolling).
+
+    The key of an account is its provider's name; keys of what lies within it begin with that name
+    and a slash.
+    """
+
+    key: str
+    allowance: Allowance
+    day_end_ms: int = 0
+
+
+class Take(NamedTuple):
+    """What one upstream call may spend.
+
+    ``rid`` is of this attempt alone. ``tokens`` is the most it may take, prompt and answer.
+    ``headroom`` and ``received`` are thousandths: of a day's budget that the caller's class may use
+    at once, and of the caller's own limits that are used.
+    """
+
+    rid: bytes
+    scopes: tuple[Scope, ...]
+    tokens: int
+    headroom: int = WHOLE
+    received: int = 0
+
+
+class Why(enum.IntEnum):
+    """Why a scope gives nothing now."""
+
+    RETIRED = 1  # gone, or its key refused
+    RESTING = 2
+    PROBED = 3  # half open, and somebody is trying it
+    BUSY = 4  # all calls that it allows are in flight
+    RPM = 5
+    RPD = 6
+    TPM = 7
+    TPD = 8
+    PACE = 9  # the day's budget has to last
+    SCARCE = 10  # others have received less
+
+
+class Taken(NamedTuple):
+    """It may be sent; ``at_ms`` is the moment it was spent at."""
+
+    at_ms: int
+
+
+class Short(NamedTuple):
+    """It may not be sent. ``until_ms`` is when to ask again; None where nobody can know."""
+
+    key: str
+    why: Why
+    until_ms: int | None
+
+
+class Extent(enum.IntEnum):
+    """How far a finding reaches."""
+
+    MODEL = 1
+    ACCOUNT = 2
+
+
+class Act(enum.IntEnum):
+    """What follows from a finding."""
+
+    REST = 1  # until ``until_ms``
+    BACK_OFF = 2  # longer with each time in a row
+    TRIP = 3  # rest, then half open
+    RETIRE = 4  # until ``until_ms``
+    LIMIT = 5  # ``window`` allows ``amount``
+    LEFT = 6  # ``window`` has ``amount`` left, until ``until_ms`` if that is known
+
+
+class Finding(NamedTuple):
+    """What an answer or an error told about a provider's limits."""
+
+    extent: Extent
+    act: Act
+    until_ms: int = 0
+    window: Window = Window.RPM
+    amount: int = 0
+
+
+class Verdict(enum.IntEnum):
+    """What a call says about the health of its scopes."""
+
+    NEUTRAL = 0
+    SUCCESS = 1
+    FAILURE = 2
+
+
+class Close(NamedTuple):
+    """The end of one upstream call.
+
+    ``tokens`` is what it really took, None where nobody knows; ``reserved`` what was taken for it.
+    ``findings`` are pairs of the place of a scope in ``scopes`` and what was found about it.
+    """
+
+    rid: bytes
+    scopes: tuple[Scope, ...]
+    at_ms: int
+    reserved: int
+    tokens: int | None
+    verdict: Verdict = Verdict.NEUTRAL
+    findings: tuple[tuple[int, Finding], ...] = ()
+
+
+@dataclass(slots=True)
+class Cell:
+    """What was spent within a short time; it counts until it expires."""
+
+    expires_ms: int
+    requests: int
+    tokens: int
+
+
+@dataclass(slots=True)
+class Budget:
+    """What is remembered of one scope.
+
+    ``slots`` are calls in flight and when they lose their slot. ``limits`` are those that the
+    provider told, -1 where it told nothing.
+    """
+
+    minute: list[Cell] = field(default_factory=list)
+    day: list[Cell] = field(default_factory=list)
+    slots: list[tuple[bytes, int]] = field(default_factory=list)
+    rest_until_ms: int = 0
+    retired_until_ms: int = 0
+    probe_until_ms: int = 0
+    trips: int = 0
+    proofs: int = 0
+    back_offs: int = 0
+    limits: list[int] = field(default_factory=lambda: [-1, -1, -1, -1])
+    limits_until_ms: int = 0
+
+    def forget(self, now_ms: int) -> None:
+        """Drop what no longer counts."""
+        if self.minute and self.minute[0].expires_ms <= now_ms:
+            self.minute = [cell for cell in self.minute if cell.expires_ms > now_ms]
+        if self.day and any(cell.expires_ms <= now_ms for cell in self.day):
+            self.day = [cell for cell in self.day if cell.expires_ms > now_ms]
+        if self.slots:
+            self.slots = [slot for slot in self.slots if slot[1] > now_ms]
+        if self.limits_until_ms <= now_ms:
+            self.limits = [-1, -1, -1, -1]
+            self.limits_until_ms = 0
+
+
+def most(budget: Budget, allowance: Allowance, window: Window) -> int | None:
+    """The limit that counts: the configured one, or what the provider told."""
+    allowed, told = allowance.most(window), budget.limits[window]
+    if told < 0:
+        return allowed
+    return min(allowed, told) if allowed is not None and allowance.firm else told
+
+
+def used(budget: Budget, window: Window) -> int:
+    """How much of a window is spent."""
+    cells = budget.day if window.is_day else budget.minute
+    if window.is_tokens:
+        return sum(cell.tokens for cell in cells)
+    return sum(cell.requests for cell in cells)
+
+
+def take(budgets: Sequence[Budget], ask: Take, now_ms: int) -> Taken | Short:
+    """Spend from all scopes, or from none and say from which it cannot be and until when.
+
+    Of several that are short the one that is longest so is named.
+    """
+    short: Short | None = None
+    for budget, scope in zip(budgets, ask.scopes, strict=True):
+        budget.forget(now_ms)
+        found = _short(budget, scope, ask, now_ms)
+        if found is not None and (short is None or _lasts_longer(found, short)):
+            short = found
+    if short is not None:
+        return short
+    for budget, scope in zip(budgets, ask.scopes, strict=True):
+        _spend(budget, scope, ask, now_ms)
+    return Taken(now_ms)
+
+
+def close(budgets: Sequence[Budget], end: Close, now_ms: int) -> None:
+    """Correct the tokens, free the slot and take note of what was found."""
+    for budget, scope in zip(budgets, end.scopes, strict=True):
+        budget.forget(now_ms)
+        budget.slots = [slot for slot in budget.slots if slot[0] != end.rid]
+        if end.tokens is not None and end.tokens != end.reserved:
+            _correct(budget, scope, end.at_ms, end.tokens - end.reserved)
+        _judge(budget, end.verdict)
+    for place, finding in end.findings:
+        note(budgets[place], end.scopes[place], finding, now_ms)
+
+
+def beat(budgets: Sequence[Budget], rid: bytes, now_ms: int) -> None:
+    """Keep the slots of a call in flight."""
+    for budget in budgets:
+        budget.slots = [
+            (known, now_ms + SLOT_MS if known == rid else until) for known, until in budget.slots
+        ]
+
+
+def note(budget: Budget, scope: Scope, finding: Finding, now_ms: int) -> None:
+    """Take note of one finding."""
+    match finding.act:
+        case Act.REST:
+            budget.rest_until_ms = max(budget.rest_until_ms, finding.until_ms)
+        case Act.BACK_OFF:
+            wait_ms = min(BACK_OFF_MS * 2 ** min(budget.back_offs, 16), MOST_BACK_OFF_MS)
+            budget.back_offs += 1
+            budget.rest_until_ms = max(budget.rest_until_ms, now_ms + wait_ms)
+        case Act.TRIP:
+            budget.trips += 1
+            budget.proofs = budget.probe_until_ms = 0
+            wait_ms = min(TRIP_MS * budget.trips, MOST_TRIP_MS)
+            budget.rest_until_ms = max(budget.rest_until_ms, now_ms + wait_ms)
+        case Act.RETIRE:
+            budget.retired_until_ms = max(budget.retired_until_ms, finding.until_ms)
+        case Act.LIMIT:
+            budget.limits[finding.window] = finding.amount
+            budget.limits_until_ms = now_ms + LEARNED_MS
+        case Act.LEFT:
+            _believe(budget, scope, finding, now_ms)
+
+
+def cell_end_ms(scope: Scope, now_ms: int, *, day: bool) -> int:
+    """When what is spent now expires."""
+    if not day:
+        return (now_ms // SECOND_MS + 1) * SECOND_MS + MINUTE_MS + MARGIN_MS
+    if scope.day_end_ms:
+        return day_end_ms(scope, now_ms)
+    return (now_ms // ROLLING_CELL_MS + 1) * ROLLING_CELL_MS + DAY_MS + MARGIN_MS
+
+
+def day_end_ms(scope: Scope, now_ms: int) -> int:
+    """The end of the provider's day; where the scope's own is past, of a day of 24 h after it."""
+    late_ms = now_ms - scope.day_end_ms
+    return scope.day_end_ms if late_ms < 0 else scope.day_end_ms + (late_ms // DAY_MS + 1) * DAY_MS
+
+
+# ── May it be spent ──────────────────────────────────────────────────────────────────────────
+
+
+def _short(budget: Budget, scope: Scope, ask: Take, now_ms: int) -> Short | None:
+    if budget.retired_until_ms > now_ms:
+        gone = budget.retired_until_ms
+        return Short(scope.key, Why.RETIRED, None if gone >= FOREVER_MS else gone)
+    if budget.rest_until_ms > now_ms:
+        return Short(scope.key, Why.RESTING, budget.rest_until_ms)
+    if budget.trips and budget.probe_until_ms > now_ms:
+        return Short(scope.key, Why.PROBED, budget.probe_until_ms)
+    concurrent = scope.allowance.concurrent
+    if concurrent is not None and len(budget.slots) >= concurrent:
+        return Short(scope.key, Why.BUSY, None)
+    short: Short | None = None
+    tightest = 0
+    for window in Window:
+        limit = most(budget, scope.allowance, window)
+        if limit is None:
+            continue
+        amount = ask.tokens if window.is_tokens else 1
+        spent = used(budget, window)
+        found = None
+        if spent + amount > limit:
+            until_ms = _room_ms(budget, window, spent + amount - limit)
+            found = Short(scope.key, _FULL[window], until_ms)
+        elif window.is_day:
+            allowed = _allowed(scope, limit, ask.headroom, now_ms)
+            if spent + amount > max(allowed, amount):
+                found = Short(scope.key, Why.PACE, _pace_ms(scope, limit, ask, spent + amount))
+            limit = allowed
+        if found is not None and (short is None or _lasts_longer(found, short)):
+            short = found
+        tightest = max(tightest, spent * WHOLE // max(limit, 1))
+    if short is None and not _is_due(tightest, ask.received):
+        return Short(scope.key, Why.SCARCE, _earliest_ms(budget))
+    return short
+
+
+_FULL: Final = {
+    Window.RPM: Why.RPM,
+    Window.RPD: Why.RPD,
+    Window.TPM: Why.TPM,
+    Window.TPD: Why.TPD,
+}
+
+
+def _is_due(utilisation: int, received: int) -> bool:
+    """The rule of scarcity, in thousandths."""
+    return utilisation <= WHOLE // 2 or received <= WHOLE - (95 * (utilisation - WHOLE // 2)) // 50
+
+
+def _allowed(scope: Scope, limit: int, headroom: int, now_ms: int) -> int:
+    """How much of a day's limit may be spent by now."""
+    if not scope.day_end_ms or headroom >= WHOLE:
+        return limit
+    passed_ms = max(DAY_MS - (day_end_ms(scope, now_ms) - now_ms), 0)
+    return limit * (headroom * DAY_MS + (WHOLE - headroom) * passed_ms) // (WHOLE * DAY_MS)
+
+
+def _pace_ms(scope: Scope, limit: int, ask: Take, wanted: int) -> int:
+    """When so much of a day's limit may have been spent; at most the end of the day."""
+    begin_ms = scope.day_end_ms - DAY_MS
+    rest = WHOLE - ask.headroom
+    late = (
+        -(-(wanted * WHOLE - limit * ask.headroom) * DAY_MS // (limit * rest)) if limit else DAY_MS
+    )
+    return begin_ms + min(max(late, 0), DAY_MS)
+
+
+def _room_ms(budget: Budget, window: Window, missing: int) -> int | None:
+    """When so much of a window will have expired; None where it never has as much."""
+    cells = sorted(budget.day if window.is_day else budget.minute, key=lambda cell: cell.expires_ms)
+    for cell in cells:
+        missing -= cell.tokens if window.is_tokens else cell.requests
+        if missing <= 0:
+            return cell.expires_ms
+    return None
+
+
+def _earliest_ms(budget: Budget) -> int | None:
+    return min((cell.expires_ms for cell in (*budget.minute, *budget.day)), default=None)
+
+
+def _lasts_longer(short: Short, other: Short) -> bool:
+    if other.until_ms is None:
+        return False
+    return short.until_ms is None or short.until_ms > other.until_ms
+
+
+# ── Spending and correcting ──────────────────────────────────────────────────────────────────
+
+
+def _spend(budget: Budget, scope: Scope, ask: Take, now_ms: int) -> None:
+    _add(budget.minute, cell_end_ms(scope, now_ms, day=False), 1, ask.tokens)
+    end_ms = cell_end_ms(scope, now_ms, day=True)
+    _add(budget.day, end_ms, 1, ask.tokens)
+    if scope.day_end_ms and end_ms - now_ms <= MARGIN_MS:
+        _add(budget.day, end_ms + DAY_MS, 1, ask.tokens)
+    if scope.allowance.concurrent is not None:
+        budget.slots.append((ask.rid, now_ms + SLOT_MS))
+    if budget.trips:
+        budget.probe_until_ms = now_ms + PROBE_MS
+
+
+def _add(cells: list[Cell], expires_ms: int, requests: int, tokens: int) -> None:
+    for cell in reversed(cells):
+        if cell.expires_ms == expires_ms:
+            cell.requests += requests
+            cell.tokens += tokens
+            return
+    cells.append(Cell(expires_ms, requests, tokens))
+
+
+def _correct(budget: Budget, scope: Scope, at_ms: int, tokens: int) -> None:
+    """Change the tokens of what was spent at a moment, where that still counts."""
+    for cells, day in ((budget.minute, False), (budget.day, True)):
+        expires_ms = cell_end_ms(scope, at_ms, day=day)
+        for cell in cells:
+            if cell.expires_ms == expires_ms:
+                cell.tokens = max(cell.tokens + tokens, 0)
+
+
+def _judge(budget: Budget, verdict: Verdict) -> None:
+    budget.probe_until_ms = 0
+    if verdict is not Verdict.SUCCESS:
+        return
+    budget.back_offs = 0
+    if budget.trips:
+        budget.proofs += 1
+        if budget.proofs >= PROVEN:
+            budget.trips = budget.proofs = 0
+
+
+def _believe(budget: Budget, scope: Scope, finding: Finding, now_ms: int) -> None:
+    """Let a window have no more left than the provider says.
+
+    Where a day is said to have less than we counted, that is believed for a quarter of an hour
+    alone: if it is true, the next refusal says until when; if it is not, the day is not lost.
+    """
+    limit = most(budget, scope.allowance, finding.window)
+    if limit is None:
+        return
+    excess = limit - used(budget, finding.window) - finding.amount
+    if excess <= 0:
+        return
+    is_day = finding.window.is_day
+    until_ms = cell_end_ms(scope, now_ms, day=False)
+    if is_day:
+        until_ms = now_ms + DOUBT_MS
+    if finding.until_ms > now_ms:
+        until_ms = min(until_ms, finding.until_ms)
+    tokens = finding.window.is_tokens
+    cells = budget.day if is_day else budget.minute
+    cells.append(Cell(until_ms, 0 if tokens else excess, excess if tokens else 0))
