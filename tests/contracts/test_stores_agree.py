@@ -205,7 +205,7 @@ class Stores(RuleBasedStateMachine):
         now = [self.arithmetic.peek(one) for one in self._everybody()]
         self.clock.advance(ms)
         then = [self.arithmetic.peek(one) for one in self._everybody()]
-        if ms < 0 and now != then:
+        if ms < 0 and (now != then or self._may_have_forgotten(self.policies[0])):
             # What has been seen to end in between would be seen to run again, by some and not
             # by others: a memory of what was read need not be so exact.
             self.clock.advance(-ms)
@@ -218,7 +218,7 @@ class Stores(RuleBasedStateMachine):
         becomes longer than what is kept.
         """
         longest = max((limit.window_ms for limit in person.limits if limit.most), default=0)
-        if longest > self.policies[0].exact_horizon_ms:
+        if longest > self.policies[0].exact_horizon_ms or self._may_have_forgotten(person):
             return
         self.policies[:3] = [person] * 3
 
@@ -242,6 +242,16 @@ class Stores(RuleBasedStateMachine):
         """The requests that every store still knows; older ones are forgotten at leisure."""
         oldest_ms = self.clock() - LATE_SETTLEMENT_MS + 5_000
         return [(rid, those) for rid, those, at_ms in self.asked if at_ms > oldest_ms]
+
+    def _may_have_forgotten(self, person: Policy) -> bool:
+        """Whether a person's newest request, by which a clock put back is told, is not needed.
+
+        Without any window a store may forget it at once, or later.
+        """
+        if any(limit.window_ms for limit in person.limits if limit.most):
+            return False
+        books = map(self.arithmetic.book, self._subjects(range(3)))
+        return any(at_ms > self.clock() for book in books for at_ms in book.times)
 
     def _pick(self, which: int) -> tuple[bytes, tuple[int, ...]]:
         return self.known[-1 - which % len(self.known)]
