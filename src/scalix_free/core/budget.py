@@ -96,6 +96,11 @@ class Allowance:
     concurrent: int | None = None
     firm: bool = True
 
+    @property
+    def is_limiting(self) -> bool:
+        """Whether there is any limit."""
+        return (self.rpm, self.rpd, self.tpm, self.tpd, self.concurrent) != (None,) * 5
+
     def most(self, window: Window) -> int | None:
         """The limit of a window."""
         return (self.rpm, self.rpd, self.tpm, self.tpd)[window]

@@ -1,10 +1,10 @@
 """Whether a model answers at present, and how soon: learned from real traffic alone.
 
-    Breaker      trips on 5 failures in a row, or when at least half of 5 or more calls within 20 s
-                 failed (figures: Envoy's outlier detection, and the research notes on quotas,
-                 section 6.2). What a trip means for the budget is a rule of ``core.budget``.
-    FirstToken   how long the first token may take, from how long it took: the retransmission timer
-                 of RFC 6298, doubled
+Breaker      trips on 5 failures in a row, or when at least half of 5 or more calls within 20 s
+             failed (figures: Envoy's outlier detection, and the research notes on quotas,
+             section 6.2). What a trip means for the budget is a rule of ``core.budget``.
+FirstToken   how long the first token may take, from how long it took: the retransmission timer
+             of RFC 6298, doubled
 """
 
 from __future__ import annotations

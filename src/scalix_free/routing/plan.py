@@ -1,13 +1,20 @@
-"""A call becomes an order of candidates, or the reason why nobody can answer it."""
+"""A call becomes an order of candidates, or the reason why nobody can answer it.
+
+Ranking     all models from the best to the last: by priority as it stands, then by what their
+            answers are worth, then as configured; each followed by its fallbacks
+plan        those of them that can answer this call, for this caller
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence, Set
+from typing import Final, NamedTuple
 
 from scalix_free.core.chat import Call
 from scalix_free.core.errors import Code, Refusal
+from scalix_free.core.ports import Clock
 from scalix_free.routing.catalogue import Catalogue, Model
+from scalix_free.routing.quality import Qualities
 
 UNABLE: Final = {
     "tools": "No model that is available can call tools.",
@@ -15,16 +22,87 @@ UNABLE: Final = {
     "images": "No model that is available can look at images.",
 }
 
+FRESH_MS: Final = 1_000
+"""How long a ranking stands before it is made anew."""
 
-def plan(catalogue: Catalogue, call: Call) -> Sequence[Model] | Refusal:
-    """Order the models that can answer; each stands once."""
+ALIKE: Final = 50
+"""Scores that differ by less than that count as equal, so that models do not change places with
+every answer."""
+
+
+class Place(NamedTuple):
+    """A model's place in the ranking, and why it has it: smaller comes first."""
+
+    priority: int
+    demotion: int
+    worth: int
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """What decides."""
+        return self.priority + self.demotion, -self.worth
+
+
+class Ranking:
+    """The order of all models, as it stands."""
+
+    def __init__(self, qualities: Qualities, clock: Clock) -> None:
+        self._qualities = qualities
+        self._clock = clock
+        self._of: Catalogue | None = None
+        self._until_ms = 0
+        self._ordered: tuple[Model, ...] = ()
+
+    def order(self, catalogue: Catalogue) -> Sequence[Model]:
+        """All models of a catalogue, the best first; each stands once."""
+        now_ms = self._clock()
+        if catalogue is not self._of or now_ms >= self._until_ms:
+            self._of, self._until_ms = catalogue, now_ms + FRESH_MS
+            places = {model.id: self.place(model, now_ms) for model in catalogue}
+            ranked = sorted(catalogue, key=lambda model: places[model.id].order)
+            fallen = {model_id for model_id, place in places.items() if place.demotion}
+            self._ordered = tuple(_followed(ranked, catalogue, fallen))
+        return self._ordered
+
+    def place(self, model: Model, now_ms: int) -> Place:
+        """Where a model stands."""
+        known = self._qualities.of(model)
+        worth = int(known.score(now_ms)) // ALIKE
+        return Place(model.priority, known.demotion(now_ms), worth)
+
+
+def _followed(ranked: Sequence[Model], catalogue: Catalogue, fallen: Set[str]) -> Iterator[Model]:
+    """Each model followed by its fallbacks, but not by those that have fallen themselves."""
+    seen: set[str] = set()
+    waiting = list(ranked)
+    while waiting:
+        model = waiting.pop(0)
+        if model.id in seen:
+            continue
+        seen.add(model.id)
+        yield model
+        fallbacks = (catalogue.get(name) for name in model.fallbacks if name not in fallen)
+        waiting[:0] = [fallback for fallback in fallbacks if fallback is not None]
+
+
+def plan(
+    catalogue: Catalogue,
+    call: Call,
+    ranked: Sequence[Model] | None = None,
+    avoided: Set[str] | None = None,
+) -> Sequence[Model] | Refusal:
+    """Order the models that can answer; each stands once, those that are avoided come last.
+
+    ``ranked`` is the order of all, where it is not the catalogue's own.
+    """
     if not len(catalogue):
         return Refusal(
             code=Code.NO_FREE_MODEL,
             message="No free models currently available. Please try again later. "
             "No model is configured on this server.",
         )
-    ordered = catalogue.candidates(call.model)
+    is_named = ranked is None or catalogue.get(call.model) is not None
+    ordered = catalogue.candidates(call.model) if is_named else ranked or ()
     able = [model for model in ordered if not call.needs or not model.lacks(call.needs)]
     if not able:
         lacking = ordered[0].lacks(call.needs)[0]
@@ -35,6 +113,8 @@ def plan(catalogue: Catalogue, call: Call) -> Sequence[Model] | Refusal:
     if not fitting:
         largest = max(model.context_tokens or 0 for model in able)
         return too_long(call.prompt_tokens, largest)
+    if avoided:
+        fitting.sort(key=lambda model: model.id in avoided)
     return fitting
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from scalix_free.routing.catalogue import Model
+
 HALF_LIFE_MS: Final = 1_800_000
 EXPECTED_SUCCESS: Final = 0.95
 SUCCESS_WEIGHT: Final = 5.0
@@ -118,3 +120,21 @@ class Quality:
         """How many places the model's priority has fallen."""
         lacking = LEAST_SUCCESS - self.success.at(now_ms)
         return 0 if lacking <= 0 else int(lacking * 10) + 1
+
+
+class Qualities:
+    """What is known of all models, in one process."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Quality] = {}
+
+    def of(self, model: Model) -> Quality:
+        """What is known of one."""
+        known = self._known.get(model.id)
+        if known is None or known.expected != model.quality:
+            known = self._known[model.id] = Quality(model.quality)
+        return known
+
+    def rate(self, model: Model, rating: int, now_ms: int) -> None:
+        """Note what a person thought of an answer: 1 or -1."""
+        self.of(model).rate(rating, now_ms)

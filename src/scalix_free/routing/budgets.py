@@ -1,0 +1,263 @@
+"""What may be spent on whom: a model's scopes, what is known to be short, one call's spending.
+
+    Spending    all of it, in one process: takes from the shared budgets, remembers what was short
+    Spent       one upstream call that may be made; ends in ``close``, once
+
+Calls of a model without any limit are not spent: only what was found about it is noted, and from
+then on it is asked for like the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple, TypeAlias
+from zoneinfo import ZoneInfo
+
+from scalix_free.core.budget import (
+    Allowance,
+    Close,
+    Extent,
+    Finding,
+    Scope,
+    Short,
+    Take,
+    Verdict,
+    Why,
+)
+from scalix_free.core.errors import StoreUnavailable
+from scalix_free.core.ports import Budgets, Clock
+from scalix_free.routing.catalogue import Account, Model
+from scalix_free.routing.claim import Claim
+
+BEAT_S: Final = 20.0
+"""Two beats may fail before a call in flight loses its slot."""
+
+LASTING: Final = {
+    Why.RETIRED: False,
+    Why.RESTING: False,
+    Why.RPM: False,
+    Why.RPD: False,
+    Why.PACE: True,
+}
+"""Shortages that hold for every call → whether for callers of the same class alone."""
+
+UNMETERED: Final = Allowance()
+
+EVERYBODY: Final = -1
+PRO: Final = "#pro"
+"""How the keys of shares end."""
+
+Notice: TypeAlias = Callable[[bool], None]
+
+
+class Spending:
+    """Providers' budgets as the router uses them.
+
+    ``pro_share`` is the part of each day that pro callers may have, in thousandths. What was found
+    short is believed for ``ttl_ms`` at most; ``notice`` hears of each model whether that was known.
+    """
+
+    def __init__(
+        self,
+        budgets: Budgets,
+        clock: Clock,
+        *,
+        pro_share: int = 500,
+        ttl_ms: int = 60_000,
+        max_size: int = 100,
+        notice: Notice = lambda hit: None,
+    ) -> None:
+        self._budgets = budgets
+        self._clock = clock
+        self._pro_share = pro_share
+        self._ttl_ms = ttl_ms
+        self._max_size = max_size
+        self._notice = notice
+        self._shorts: OrderedDict[tuple[str, int], tuple[int, Short]] = OrderedDict()
+        self._books: dict[str, _Books] = {}
+        self._troubled: set[str] = set()
+        self._days = Days()
+
+    def short(self, model: Model, claim: Claim) -> Short | None:
+        """Why a model is known to give nothing now, without asking."""
+        shorts = self._shorts
+        if not shorts:
+            return None
+        now_ms = self._clock()
+        for scope in self._books_of(model, now_ms).scopes:
+            for whose in (EVERYBODY, _class_of(claim)):
+                known = shorts.get((scope.key, whose))
+                if known is not None and known[0] > now_ms:
+                    self._notice(True)
+                    return known[1]
+        return None
+
+    async def take(self, model: Model, claim: Claim, rid: bytes, tokens: int) -> Spent | Short:
+        """Spend one call, if all budgets that it touches have it. Raises ``StoreUnavailable``."""
+        now_ms = self._clock()
+        books = self._books_of(model, now_ms)
+        scopes = books.of_pro if claim.pro else books.scopes
+        ask = Take(rid, scopes, tokens, claim.headroom, claim.received)
+        if not books.metered and model.id not in self._troubled:
+            return Spent(self, model, ask, None)
+        self._notice(False)
+        taken = await self._budgets.take(ask)
+        if isinstance(taken, Short):
+            self._remember(model, claim, taken, now_ms)
+            return taken
+        return Spent(self, model, ask, taken.at_ms)
+
+    def _books_of(self, model: Model, now_ms: int) -> _Books:
+        account = model.account or Account(name=model.provider)
+        end_ms = self._days.end_ms(account.zone, now_ms)
+        known = self._books.get(model.id)
+        if known is None or known.model is not model or known.end_ms != end_ms:
+            known = self._books[model.id] = _books(model, account, end_ms, self._pro_share)
+        return known
+
+    def _remember(self, model: Model, claim: Claim, short: Short, now_ms: int) -> None:
+        if short.why not in LASTING or (short.until_ms is None and short.why is not Why.RETIRED):
+            return
+        until_ms = now_ms + self._ttl_ms
+        if short.until_ms is not None:
+            until_ms = min(until_ms, short.until_ms)
+        of_share = short.key.endswith(PRO)
+        whose = _class_of(claim) if of_share or LASTING[short.why] else EVERYBODY
+        self._shorts[key_of(model) if of_share else short.key, whose] = (until_ms, short)
+        if len(self._shorts) > self._max_size:
+            self._shorts.popitem(last=False)
+
+    async def _close(self, end: Close, model: Model, *, taken: bool) -> None:
+        if end.findings:
+            self._troubled.add(model.id)
+        elif not taken:
+            return
+        elif end.verdict is Verdict.SUCCESS and not self._books[model.id].metered:
+            self._troubled.discard(model.id)  # others learn of it by their own calls
+        # What cannot be noted now is found again by the next call.
+        with contextlib.suppress(StoreUnavailable):
+            await self._budgets.close(end)
+
+
+class Spent:
+    """One upstream call that may be made. Keeps its slot until it is closed.
+
+    ``at_ms`` is None where nothing had to be taken.
+    """
+
+    def __init__(self, spending: Spending, model: Model, ask: Take, at_ms: int | None) -> None:
+        self._spending = spending
+        self._model = model
+        self._ask = ask
+        self._at_ms = at_ms
+        self._timer: asyncio.TimerHandle | None = None
+        self._beating: asyncio.Task[None] | None = None
+        if at_ms is not None and any(scope.allowance.concurrent for scope in ask.scopes):
+            self._beat_later()
+
+    async def close(
+        self, *, tokens: int | None, verdict: Verdict, findings: Sequence[Finding] = ()
+    ) -> None:
+        """The call has ended: what it took, None where nobody knows, and what was found."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._at_ms is None and not findings:
+            return
+        places = {Extent.ACCOUNT: 0, Extent.MODEL: 1}
+        end = Close(
+            self._ask.rid,
+            self._ask.scopes,
+            self._at_ms or 0,
+            self._ask.tokens,
+            None if self._at_ms is None else tokens,
+            verdict,
+            tuple((places[finding.extent], finding) for finding in findings),
+        )
+        await self._spending._close(end, self._model, taken=self._at_ms is not None)
+
+    def _beat_later(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(BEAT_S, self._beat)
+
+    def _beat(self) -> None:
+        self._beat_later()
+        self._beating = asyncio.get_running_loop().create_task(self._tell())
+
+    async def _tell(self) -> None:
+        with contextlib.suppress(StoreUnavailable):
+            await self._spending._budgets.beat(self._ask.scopes, self._ask.rid)
+
+
+class _Books(NamedTuple):
+    """The scopes of a model until the day ends."""
+
+    model: Model
+    end_ms: int
+    metered: bool
+    scopes: tuple[Scope, ...]
+    of_pro: tuple[Scope, ...]
+
+
+def _books(model: Model, account: Account, end_ms: int, pro_share: int) -> _Books:
+    scopes = (
+        Scope(account.name, account.allowance, end_ms),
+        Scope(key_of(model), model.allowance, end_ms),
+    )
+    shares = (
+        Scope(f"{scope.key}{suffix}", _share(scope.allowance, pro_share), end_ms)
+        for scope, suffix in zip(scopes, (f"/{PRO}", PRO), strict=True)
+        if scope.allowance.rpd is not None or scope.allowance.tpd is not None
+    )
+    return _Books(
+        model,
+        end_ms,
+        any(scope.allowance.is_limiting for scope in scopes),
+        scopes,
+        (*scopes, *shares),
+    )
+
+
+class Days:
+    """When the day of each zone ends. Remembers it until then."""
+
+    def __init__(self) -> None:
+        self._ends_ms: dict[ZoneInfo, int] = {}
+
+    def end_ms(self, zone: ZoneInfo | None, now_ms: int) -> int:
+        """The next midnight of a zone; 0 without one: the day is rolling."""
+        if zone is None:
+            return 0
+        end_ms = self._ends_ms.get(zone, 0)
+        if not now_ms < end_ms <= now_ms + 90_000_000:  # a day has 25 hours at most
+            end_ms = self._ends_ms[zone] = next_midnight_ms(zone, now_ms)
+        return end_ms
+
+
+def next_midnight_ms(zone: ZoneInfo, now_ms: int) -> int:
+    """The moment at which the next day begins there."""
+    today = dt.datetime.fromtimestamp(now_ms / 1000, zone).date()
+    midnight = dt.datetime.combine(today + dt.timedelta(days=1), dt.time(), zone)
+    return int(midnight.timestamp() * 1000)
+
+
+def key_of(model: Model) -> str:
+    """A model's key among budgets: it begins with that of its account."""
+    name = model.account.name if model.account is not None else model.provider
+    return model.id if model.id.startswith(f"{name}/") else f"{name}/{model.id}"
+
+
+def _class_of(claim: Claim) -> int:
+    return claim.headroom * 2 + claim.pro
+
+
+def _share(allowance: Allowance, share: int) -> Allowance:
+    """That part of a day's limits."""
+
+    def part(limit: int | None) -> int | None:
+        return None if limit is None else limit * share // 1000
+
+    return replace(UNMETERED, rpd=part(allowance.rpd), tpd=part(allowance.tpd), firm=allowance.firm)
