@@ -6,7 +6,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,24 +88,51 @@ def running_server(binary: str = "", options: Sequence[str] = ()) -> Iterator[Ru
 def running_cluster() -> Iterator[Sequence[Running]]:
     """Three servers that share the slots."""
     with ExitStack() as stack:
-        options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "60000"]
-        options += ["--cluster-require-full-coverage", "no"]
         buses = [free_port() for _ in range(NODES)]
-        nodes = [
-            stack.enter_context(running_server("", [*options, "--cluster-port", str(bus)]))
-            for bus in buses
-        ]
+        nodes = [stack.enter_context(running_server("", _clustered(bus))) for bus in buses]
         share = REDIS_CLUSTER_HASH_SLOTS // NODES
         for i, node in enumerate(nodes):
             last = REDIS_CLUSTER_HASH_SLOTS if i == NODES - 1 else (i + 1) * share
             with node.client as client:
                 client.execute_command("CLUSTER", "ADDSLOTSRANGE", i * share, last - 1)
                 client.execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port, buses[0])
-        end = time.monotonic() + READY_S
-        while not all(map(_is_whole, nodes)):
-            assert time.monotonic() < end, "the cluster does not become whole"
-            time.sleep(0.02)
+        until(lambda: all(map(_is_whole, nodes)))
         yield nodes
+
+
+@contextmanager
+def running_replica(master: Running) -> Iterator[Running]:
+    """A server that follows one of a cluster's."""
+    bus = free_port()
+    with running_server("", _clustered(bus)) as replica:
+        with master.client as client:
+            client.execute_command("CLUSTER", "MEET", "127.0.0.1", replica.port, bus)
+            name = client.execute_command("CLUSTER", "MYID")
+        until(lambda: _follows(replica, name))
+        yield replica
+
+
+def _follows(replica: Running, name: bytes) -> bool:
+    with replica.client as client:
+        try:
+            client.execute_command("CLUSTER", "REPLICATE", name)
+        except redis.ResponseError:  # it has not met it yet
+            return False
+        told = client.info("replication")
+        return isinstance(told, dict) and told.get("master_link_status") == "up"
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for a server to come to something by itself."""
+    end = time.monotonic() + READY_S
+    while not holds():
+        assert time.monotonic() < end, "it does not come to it"
+        time.sleep(0.02)
+
+
+def _clustered(bus: int) -> list[str]:
+    options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "60000"]
+    return [*options, "--cluster-require-full-coverage", "no", "--cluster-port", str(bus)]
 
 
 def _is_whole(node: Running) -> bool:
