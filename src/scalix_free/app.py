@@ -12,6 +12,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Final, Protocol, TypeVar
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import aiohttp
 
@@ -37,11 +38,12 @@ from scalix_free.api.operations import Operations, operations_routes
 from scalix_free.api.reference import description, reference_routes
 from scalix_free.api.routes import build_http
 from scalix_free.api.session import session_routes
+from scalix_free.core.budget import WHOLE, Allowance
 from scalix_free.core.caller import Tier
 from scalix_free.core.clock import wall_clock
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ledger import Policy, Subject
-from scalix_free.core.ports import Clock, Ledger, Listener, Mailer
+from scalix_free.core.ports import Budgets, Clock, Ledger, Listener, Mailer
 from scalix_free.identity.address import honest_address, is_loopback, is_trusted
 from scalix_free.identity.identify import (
     ANONYMOUS,
@@ -58,8 +60,16 @@ from scalix_free.identity.minted import Mint
 from scalix_free.identity.proof import Puzzles
 from scalix_free.mail import ConsoleMailer, Outbox, SmtpMailer, mail_server
 from scalix_free.providers.openai_http import Endpoint, OpenAIHttp, open_session
-from scalix_free.routing.attempts import Patience
-from scalix_free.routing.catalogue import Catalogue, Model
+from scalix_free.routing.attempt import Learning
+from scalix_free.routing.attempts import Attempts, Patience, Retries
+from scalix_free.routing.budgets import Spending
+from scalix_free.routing.catalogue import Account, Catalogue, Model
+from scalix_free.routing.health import Health as ModelHealth
+from scalix_free.routing.plan import Ranking
+from scalix_free.routing.preferences import Preferences
+from scalix_free.routing.quality import Qualities
+from scalix_free.routing.queue import Queue
+from scalix_free.routing.router import Router
 from scalix_free.runtime import LocalModel, Runtime, is_server
 from scalix_free.serve import (
     Accounts,
@@ -73,12 +83,15 @@ from scalix_free.serve import (
     SessionOf,
     Sessions,
 )
-from scalix_free.settings import FreeTier, ProTier, Secret, Settings
+from scalix_free.settings import FreeTier, ProTier, ProviderLimits, Secret, Settings
 from scalix_free.storage.accounts import SqlAccounts
 from scalix_free.storage.database import Database
 from scalix_free.storage.outage import Health, OutageLedger
+from scalix_free.storage.outage_budgets import OutageBudgets
+from scalix_free.storage.redis_budgets import RedisBudgets
 from scalix_free.storage.redis_ledger import RedisLedger
 from scalix_free.storage.restored import Recent, RestoredLedger
+from scalix_free.storage.sqlite_budgets import SqliteBudgets
 from scalix_free.storage.sqlite_ledger import SqliteLedger, count_active
 from scalix_free.storage.usage_batches import UsageBatches
 from scalix_free.storage.usage_log import SqlUsageLog
@@ -121,11 +134,9 @@ async def open_app(
     metrics = Metrics()
     database = Database(runtime.database)
     usage_log = SqlUsageLog(database)
-    ledger = _ledger(runtime, metrics, clock, usage_log.recent)
-    with contextlib.suppress(StoreUnavailable):  # it is tried again with every request
-        await ledger.open()
     try:
         async with (
+            _limits_store(runtime, metrics, clock, usage_log.recent) as (ledger, budgets),
             _opened(database),
             _opened(UsageBatches(usage_log, clock=clock)) as usage,
             _people(runtime, ledger, SqlAccounts(database), clock) as people,
@@ -138,6 +149,8 @@ async def open_app(
                 identify=people.callers.identify,
                 session_of=people.identifier.session_of,
                 ledger=ledger,
+                budgets=budgets,
+                metrics=metrics,
                 listeners=(metrics, usage),
             )
             errors = ErrorWriter(runtime.public_url)
@@ -157,7 +170,6 @@ async def open_app(
             )
             yield App(service=service, http=http, errors=errors)
     finally:
-        await ledger.close()
         metrics.write()
 
 
@@ -168,6 +180,17 @@ class _Closable(Protocol):
 
 
 T = TypeVar("T", bound=_Closable)
+
+
+@asynccontextmanager
+async def _tried(thing: T) -> AsyncIterator[T]:
+    """Opened if that can be done now; if not, whoever needs it tries again."""
+    with contextlib.suppress(StoreUnavailable):
+        await thing.open()
+    try:
+        yield thing
+    finally:
+        await thing.close()
 
 
 @asynccontextmanager
@@ -182,31 +205,44 @@ async def _opened(thing: T) -> AsyncIterator[T]:
 # ── The service ──────────────────────────────────────────────────────────────────────────────
 
 
-def _ledger(
+@asynccontextmanager
+async def _limits_store(
     runtime: Runtime, metrics: Metrics, clock: Clock, recent: Recent
-) -> SqliteLedger | OutageLedger:
-    settings = runtime.settings
-    cache = settings.caches.user_quota
-    if is_server(runtime.ledger):
-        pricing = _pricing(settings)
-        return OutageLedger(
-            RestoredLedger(
-                RedisLedger(runtime.ledger, cache_denials=cache.max_size), recent, clock=clock
-            ),
-            on_outage=settings.store.on_ledger_outage,
+) -> AsyncIterator[tuple[SqliteLedger | OutageLedger, Budgets]]:
+    """Where people's and providers' limits are kept."""
+    if not is_server(runtime.ledger):
+        cache = runtime.settings.caches.user_quota
+        file = SqliteLedger(
+            runtime.ledger,
             clock=clock,
-            recent=recent,
-            workers=settings.workers,
-            strangers=(ANONYMOUS,),
-            server_only=(pricing.address.kind, pricing.network.kind),
+            cache_books=cache.max_size,
+            cache_ms=int(cache.ttl_s * 1000),
+            notice=metrics.count_books,
         )
-    return SqliteLedger(
-        runtime.ledger,
+        async with _tried(file):
+            yield file, SqliteBudgets(file)
+        return
+    on_outage = runtime.settings.store.on_ledger_outage
+    server = RedisLedger(runtime.ledger, cache_denials=runtime.settings.caches.user_quota.max_size)
+    pricing = _pricing(runtime.settings)
+    ledger = OutageLedger(
+        RestoredLedger(server, recent, clock=clock),
+        on_outage=on_outage,
         clock=clock,
-        cache_books=cache.max_size,
-        cache_ms=int(cache.ttl_s * 1000),
-        notice=metrics.count_books,
+        recent=recent,
+        workers=runtime.settings.workers,
+        strangers=(ANONYMOUS,),
+        server_only=(pricing.address.kind, pricing.network.kind),
     )
+    budgets = OutageBudgets(
+        RedisBudgets(server), on_outage=on_outage, clock=clock, shares=lambda: ledger.workers
+    )
+    async with _tried(ledger):
+        await budgets.open()
+        try:
+            yield ledger, budgets
+        finally:
+            await budgets.shut()
 
 
 def _service(
@@ -217,32 +253,73 @@ def _service(
     identify: Identify,
     session_of: SessionOf,
     ledger: Ledger,
+    budgets: Budgets,
+    metrics: Metrics,
     listeners: Sequence[Listener],
 ) -> Service:
     settings = runtime.settings
-    routing = settings.routing
     return Service(
         identify=identify,
         session_of=session_of,
         content=_content(settings),
         ledger=ledger,
-        catalogue=_catalogue(runtime, session, clock),
-        patience=Patience(
-            attempts=routing.attempts,
-            first_token_s=routing.first_token_timeout_s,
-            idle_s=routing.idle_timeout_s,
-        ),
+        router=_router(settings, _catalogue(runtime, session, clock), budgets, metrics, clock),
         listeners=listeners,
         clock=clock,
         counts_whole_prompt=settings.accounting.tokens_counted == "total",
     )
 
 
+def _router(
+    settings: Settings, catalogue: Catalogue, budgets: Budgets, metrics: Metrics, clock: Clock
+) -> Router:
+    routing, caches = settings.routing, settings.caches
+    qualities = Qualities()
+    return Router(
+        catalogue=catalogue,
+        ranking=Ranking(qualities, clock),
+        preferences=Preferences(
+            int(caches.user_preferences.ttl_s * 1000), caches.user_preferences.max_size
+        ),
+        attempts=Attempts(
+            spending=Spending(
+                budgets,
+                clock,
+                pro_share=int(settings.tiers.pro.daily_budget_share * WHOLE),
+                ttl_ms=int(caches.model_health.ttl_s * 1000),
+                max_size=caches.model_health.max_size,
+                notice=metrics.count_model_health,
+            ),
+            learning=Learning(ModelHealth(), qualities, is_alone=len(catalogue) < 2),
+            patience=Patience(
+                attempts=routing.attempts,
+                first_token_s=routing.first_token_timeout_s,
+                idle_s=routing.idle_timeout_s,
+                queue_s=routing.queue_wait_s,
+            ),
+            queue=Queue(),
+            retries=Retries(),
+            clock=clock,
+        ),
+        clock=clock,
+    )
+
+
 def _catalogue(runtime: Runtime, session: aiohttp.ClientSession, clock: Clock) -> Catalogue:
+    accounts = {
+        provider.name: Account(
+            name=provider.name,
+            allowance=_allowance(provider.limits),
+            zone=None if provider.reset == "rolling" else ZoneInfo(provider.reset),
+        )
+        for provider in runtime.settings.providers
+    }
     models = [
         Model(
             id=model.id,
             provider=provider.name,
+            account=accounts[provider.name],
+            allowance=_allowance(model.limits),
             backend=OpenAIHttp(
                 session,
                 Endpoint(
@@ -269,6 +346,16 @@ def _catalogue(runtime: Runtime, session: aiohttp.ClientSession, clock: Clock) -
     if local is not None and (not models or runtime.settings.local.use == "last-resort"):
         models.append(_local_model(local, session, clock))
     return Catalogue(models)
+
+
+def _allowance(limits: ProviderLimits) -> Allowance:
+    return Allowance(
+        rpm=limits.rpm,
+        rpd=limits.rpd,
+        tpm=limits.tpm,
+        tpd=limits.tpd,
+        concurrent=limits.concurrent,
+    )
 
 
 def _reveal(secret: Secret | None) -> str:

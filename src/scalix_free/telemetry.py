@@ -62,6 +62,7 @@ class Metrics:
         self._unwritten: Tally[tuple[Counter, tuple[str, ...]]] = Tally()
         self._durations: list[tuple[str, float]] = []
         self._hits = self._misses = 0
+        self._known_models: Tally[bool] = Tally()
         self._due: asyncio.TimerHandle | None = None
 
     def _counter(self, name: str, about: str, labels: tuple[str, ...]) -> Counter:
@@ -85,6 +86,10 @@ class Metrics:
         self._hits += hits
         self._misses += misses
 
+    def count_model_health(self, hit: bool) -> None:
+        """Count a look at a model's state: whether it was known, or the store was asked."""
+        self._known_models[hit] += 1
+
     def write(self) -> None:
         """Write down what was gathered."""
         if self._due is not None:
@@ -94,6 +99,9 @@ class Metrics:
             if count:
                 self._cache.labels("user_quota", result).inc(count)
         self._hits = self._misses = 0
+        for hit, count in self._known_models.items():
+            self._cache.labels("model_health", "hit" if hit else "miss").inc(count)
+        self._known_models.clear()
         unwritten, self._unwritten = self._unwritten, Tally()
         durations, self._durations = self._durations, []
         for (counter, labels), count in unwritten.items():

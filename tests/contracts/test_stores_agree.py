@@ -24,7 +24,6 @@ from scalix_free.core.ledger import (
     TURN_MS,
     Admitted,
     Ask,
-    Denied,
     Entry,
     Limit,
     Policy,
@@ -116,13 +115,8 @@ class Stores(RuleBasedStateMachine):
         rid = next(numbers).to_bytes(16, "big")
         those = (who, 3 + where, 5)
         ask = Ask(rid, self._subjects(those), prompt // 8, output + 1, turn=turn)
-        is_ahead = self._is_ahead(ask.subjects[0])
         expected = self.arithmetic.admit(ask)
         for verdict in self._all(lambda store: store.admit(ask)):
-            if is_ahead and isinstance(verdict, Denied):
-                # What a cluster wrote and took back has swept out rows that no window needs, and
-                # with them the memory that the clock was put back.
-                verdict = verdict._replace(now_ms=expected.now_ms)  # noqa: PLW2901
             assert verdict == expected
         if isinstance(expected, Admitted):
             self.asked.append((rid, those, self.clock()))
@@ -138,6 +132,8 @@ class Stores(RuleBasedStateMachine):
     def settle(self, which: int, spent: int, counts: bool) -> None:
         rid, those = self._pick(which)
         subjects = self._subjects(those[:1] if counts else those)
+        if self._is_ahead(subjects[0]):
+            spent += 1  # so that the row is worth to be kept, see below
         expected = self.arithmetic.settle(subjects, rid, spent, counts=counts)
         for levels in self._all(lambda store: store.settle(subjects, rid, spent, counts=counts)):
             assert levels == expected
@@ -211,7 +207,7 @@ class Stores(RuleBasedStateMachine):
         now = [self.arithmetic.peek(one) for one in self._everybody()]
         self.clock.advance(ms)
         then = [self.arithmetic.peek(one) for one in self._everybody()]
-        if ms < 0 and (now != then or self._may_have_forgotten(self.policies[0])):
+        if ms < 0 and (now != then or self._may_forget()):
             # What has been seen to end in between would be seen to run again, by some and not
             # by others: a memory of what was read need not be so exact.
             self.clock.advance(-ms)
@@ -224,9 +220,12 @@ class Stores(RuleBasedStateMachine):
         becomes longer than what is kept.
         """
         longest = max((limit.window_ms for limit in person.limits if limit.most), default=0)
-        if longest > self.policies[0].exact_horizon_ms or self._may_have_forgotten(person):
+        if longest > self.policies[0].exact_horizon_ms:
             return
+        before = self.policies[:3]
         self.policies[:3] = [person] * 3
+        if self._may_forget():
+            self.policies[:3] = before
 
     # ── Laws ────────────────────────────────────────────────────────────────────────────────
 
@@ -249,14 +248,20 @@ class Stores(RuleBasedStateMachine):
         oldest_ms = self.clock() - LATE_SETTLEMENT_MS + 5_000
         return [(rid, those) for rid, those, at_ms in self.asked if at_ms > oldest_ms]
 
-    def _may_have_forgotten(self, person: Policy) -> bool:
-        """Whether a person's newest request, by which a clock put back is told, is not needed.
+    def _may_forget(self) -> bool:
+        """Whether some stores may forget that the clock was put back, and others not yet.
 
-        Without any window a store may forget it at once, or later.
+        They know it by the newest request of a caller. One that no window counts may be swept out
+        at any time: on a cluster also by what is written and taken back for another's denial.
         """
-        if any(limit.window_ms for limit in person.limits if limit.most):
-            return False
-        return any(map(self._is_ahead, self._subjects(range(3))))
+        needed = self.policies[0].exact_horizon_ms > 0
+        books = map(self.arithmetic.book, self._subjects(range(3)))
+        return any(
+            row.at_ms > self.clock()
+            and not (needed and (row.counts or row.charge or not row.settled))
+            for book in books
+            for row in book.rows
+        )
 
     def _is_ahead(self, one: Subject) -> bool:
         """Whether the clock was put back behind what a book knows."""

@@ -1,5 +1,6 @@
 """Being somebody, from nothing to being forgotten, through real HTTP and real mail."""
 
+import json
 import random
 import re
 import sqlite3
@@ -204,16 +205,40 @@ def test_a_link_is_good_once_by_post_and_signing_in_again_gives_another_key(
     assert known_by(caller, first["api_key"]).limits()["tier"] == "registered"
 
 
+def pro_key(caller: Caller, postbox: Postbox, service: RunningService, email: str) -> str:
+    """The key of an account that the operator has made pro."""
+    caller.request("POST", f"{API}/register", json={"email": email})
+    body = {"email": email, "code": code_in(mail_to(postbox, email))}
+    key: str = caller.request("POST", f"{API}/verify", json=body).json()["api_key"]
+    with closing(sqlite3.connect(service.data / "database.sqlite")) as database, database:
+        database.execute("UPDATE accounts SET tier = 'pro' WHERE email = ?", (email,))
+    return key
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_pro_caller_alone_may_send_a_large_body(
+    caller: Caller, postbox: Postbox, service: RunningService, chunked: bool
+) -> None:
+    key = pro_key(caller, postbox, service, f"large-{chunked}@journeys.example")
+    old = {"role": "user", "content": "x" * 1_100_000}
+    answered = {"role": "assistant", "content": "So it is."}
+    body = json.dumps({"messages": [old, answered, {"role": "user", "content": "And?"}]}).encode()
+
+    def send(who: Caller, body: bytes) -> httpx.Response:
+        content = iter([body[:9], body[9:]]) if chunked else body
+        kind = {"content-type": "application/json"}
+        return who.request("POST", "/v1/chat/completions", content=content, headers=kind)
+
+    assert send(known_by(caller, key), body).status_code == 200
+    assert send(known_by(caller, key), b" " * (16 * 2**20 + 1)).status_code == 413
+    for other in (caller, known_by(caller, "scalix_key_" + "a" * 36)):
+        assert send(other, body).status_code == 413
+
+
 def test_an_account_that_the_operator_made_pro_has_no_limit_but_that_of_calls_at_once(
     caller: Caller, postbox: Postbox, service: RunningService
 ) -> None:
-    email = "pro@journeys.example"
-    caller.request("POST", f"{API}/register", json={"email": email})
-    body = {"email": email, "code": code_in(mail_to(postbox, email))}
-    key = caller.request("POST", f"{API}/verify", json=body).json()["api_key"]
-    with closing(sqlite3.connect(service.data / "database.sqlite")) as database, database:
-        database.execute("UPDATE accounts SET tier = 'pro' WHERE email = ?", (email,))
-    pro = known_by(caller, key)
+    pro = known_by(caller, pro_key(caller, postbox, service, "pro@journeys.example"))
 
     told = pro.answer()["free_tier"]
     assert (told["tier"], told["remaining_requests"], told["remaining_tokens"]) == (

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from scalix_free.core.chat import Call, Chunk, ToolCall, Usage
 from scalix_free.core.errors import Failure, Kind
-from scalix_free.routing.attempts import FINAL, SLOW_TOKENS, Attempts, Exhausted, Patience
+from scalix_free.routing.attempts import FINAL, SLOW_TOKENS, Exhausted, Patience
 from scalix_free.routing.catalogue import Model
+from tests.routing.routers import attempts
 from tests.routing.scripted import SILENCE, ScriptedBackend, Step, model
 
 PATIENCE = Patience(attempts=3, first_token_s=5.0, idle_s=5.0)
@@ -46,7 +47,7 @@ class Reading:
     """An attempt with what came of it."""
 
     def __init__(self, models: Sequence[Model], patience: Patience, call: Call) -> None:
-        self.attempting = Attempts(models, patience).open(call)
+        self.attempting = attempts(patience).open(call, models)
         self.batches: list[Sequence[Chunk]] = []
 
     async def __aenter__(self) -> "Reading":

@@ -15,12 +15,12 @@ from scalix_free.core.errors import Code, Failure, Kind, Refusal, StoreUnavailab
 from scalix_free.core.ledger import Admitted, Ask, Denied, Entry, Level, Subject, Unit
 from scalix_free.core.outcome import Outcome, Result
 from scalix_free.core.ports import Ledger, Listener
-from scalix_free.routing.attempts import Patience
-from scalix_free.routing.catalogue import Catalogue, Model
+from scalix_free.routing.catalogue import Model
 from scalix_free.serve import Answer, Answering, Refused, Service, SessionOf
 from scalix_free.storage.sqlite_ledger import SqliteLedger
 from tests.contracts.ledger import ALL, ANN, HOME, ISP, PERSON, rid, subject, used
 from tests.core.held_clock import NOON, HeldClock
+from tests.routing.routers import router
 from tests.routing.scripted import SILENCE, ScriptedBackend, Step, model
 
 VISITOR = Visitor("1.2.3.4")
@@ -123,8 +123,7 @@ class Desk:
             session_of=session_of,
             content=content,
             ledger=self.ledger,
-            catalogue=Catalogue(models),
-            patience=Patience(attempts=3, first_token_s=5, idle_s=5),
+            router=router(models, clock=self.clock),
             listeners=[*listeners, self.listener],
             clock=self.clock,
             counts_whole_prompt=counts_whole_prompt,

@@ -79,7 +79,11 @@ class Completions:
         if scope["method"] != "POST":
             sender.refuse_stranger(METHOD_NOT_ALLOWED, b"allow: POST\r\n")
             return
-        body = await read_body(headers, receive, self.body_limits, is_here=responder.has_body)
+        visitor = self.visitors.of(scope, headers)
+        limits = self.body_limits
+        if limits.may_be_exceeded(headers) and await self.service.is_pro(visitor):
+            limits = limits.of_pro
+        body = await read_body(headers, receive, limits, is_here=responder.has_body)
         if body is None:
             responder.abandon()
             return
@@ -89,7 +93,6 @@ class Completions:
         call = body if isinstance(body, Refusal) else parse_call(body, rid, turn_of(headers))
         if self.draining():
             call = DRAINING
-        visitor = self.visitors.of(scope, headers)
         sender.set_cookie = set_cookie_of(scope)
         await sender.run(self.service.answer(visitor, call, rid), call)
 

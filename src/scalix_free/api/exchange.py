@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from litestar.types import HTTPScope, Receive, Send
@@ -91,12 +91,27 @@ def turn_of(headers: dict[bytes, bytes]) -> str | None:
     return None
 
 
+PRO_BODY_BYTES: Final = 16 * 1024 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
     """How large a body may be, and how long it may take."""
 
     most_bytes: int
     timeout_s: float
+
+    def may_be_exceeded(self, headers: dict[bytes, bytes]) -> bool:
+        """Whether a body says that it is larger, or does not say how large it is."""
+        length = headers.get(b"content-length")
+        if length is None:
+            return b"transfer-encoding" in headers
+        return length.isdigit() and int(length) > self.most_bytes
+
+    @property
+    def of_pro(self) -> BodyLimits:
+        """Those of a pro caller, whose credential was verified before the body is read."""
+        return replace(self, most_bytes=max(self.most_bytes, PRO_BODY_BYTES))
 
 
 async def read_body(

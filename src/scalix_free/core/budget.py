@@ -28,12 +28,13 @@ Rule of scarcity
 Rules of rest
     A scope rests until a moment that a provider named, or that its failures earn; of two moments
     the later one counts. A scope that *tripped* is half open after its rest: one request at a time
-    may try it, for which nothing is made up, and two successes close it.
+    may try it, for which nothing is made up. Two successes close it, a failure trips it anew.
 """
 
 from __future__ import annotations
 
 import enum
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -58,8 +59,12 @@ LEARNED_MS: Final = DAY_MS
 DOUBT_MS: Final = 900_000
 """How long a remainder of the day is believed that is smaller than by our own count."""
 FOREVER_MS: Final = 2**53
+MOST: Final = 2**31 - 1
+"""A limit that is told is kept in four bytes."""
 WHOLE: Final = 1_000
 """Parts are counted in thousandths."""
+FINE: Final = 1_000_000
+"""Parts of a day in millionths: all numbers stay below 2^53, which is where Lua's are exact."""
 
 
 class Window(enum.IntEnum):
@@ -121,7 +126,7 @@ class Scope(NamedTuple):
 class Take(NamedTuple):
     """What one upstream call may spend.
 
-    ``rid`` is of this attempt alone. ``tokens`` is the most it may take, prompt and answer.
+    ``rid`` is of this attempt alone, 17 bytes. ``tokens`` is the most it may take, with the answer.
     ``headroom`` and ``received`` are thousandths: of a day's budget that the caller's class may use
     at once, and of the caller's own limits that are used.
     """
@@ -297,7 +302,7 @@ def close(budgets: Sequence[Budget], end: Close, now_ms: int) -> None:
         budget.slots = [slot for slot in budget.slots if slot[0] != end.rid]
         if end.tokens is not None and end.tokens != end.reserved:
             _correct(budget, scope, end.at_ms, end.tokens - end.reserved)
-        _judge(budget, end.verdict)
+        _judge(budget, end.verdict, now_ms)
     for place, finding in end.findings:
         note(budgets[place], end.scopes[place], finding, now_ms)
 
@@ -320,14 +325,12 @@ def note(budget: Budget, scope: Scope, finding: Finding, now_ms: int) -> None:
             budget.back_offs += 1
             budget.rest_until_ms = max(budget.rest_until_ms, now_ms + wait_ms)
         case Act.TRIP:
-            budget.trips += 1
-            budget.proofs = budget.probe_until_ms = 0
-            wait_ms = min(TRIP_MS * budget.trips, MOST_TRIP_MS)
-            budget.rest_until_ms = max(budget.rest_until_ms, now_ms + wait_ms)
+            if budget.rest_until_ms <= now_ms or not budget.trips:  # else it has just tripped
+                _trip(budget, now_ms)
         case Act.RETIRE:
             budget.retired_until_ms = max(budget.retired_until_ms, finding.until_ms)
         case Act.LIMIT:
-            budget.limits[finding.window] = finding.amount
+            budget.limits[finding.window] = min(finding.amount, MOST)
             budget.limits_until_ms = now_ms + LEARNED_MS
         case Act.LEFT:
             _believe(budget, scope, finding, now_ms)
@@ -377,7 +380,8 @@ def _short(budget: Budget, scope: Scope, ask: Take, now_ms: int) -> Short | None
         elif window.is_day:
             allowed = _allowed(scope, limit, ask.headroom, now_ms)
             if spent + amount > max(allowed, amount):
-                found = Short(scope.key, Why.PACE, _pace_ms(scope, limit, ask, spent + amount))
+                until_ms = _pace_ms(scope, limit, ask.headroom, spent + amount, now_ms)
+                found = Short(scope.key, Why.PACE, until_ms)
             limit = allowed
         if found is not None and (short is None or _lasts_longer(found, short)):
             short = found
@@ -405,17 +409,18 @@ def _allowed(scope: Scope, limit: int, headroom: int, now_ms: int) -> int:
     if not scope.day_end_ms or headroom >= WHOLE:
         return limit
     passed_ms = max(DAY_MS - (day_end_ms(scope, now_ms) - now_ms), 0)
-    return limit * (headroom * DAY_MS + (WHOLE - headroom) * passed_ms) // (WHOLE * DAY_MS)
+    part = (headroom * DAY_MS + (WHOLE - headroom) * passed_ms) * 1_000 // DAY_MS
+    return limit * part // FINE
 
 
-def _pace_ms(scope: Scope, limit: int, ask: Take, wanted: int) -> int:
+def _pace_ms(scope: Scope, limit: int, headroom: int, wanted: int, now_ms: int) -> int:
     """When so much of a day's limit may have been spent; at most the end of the day."""
-    begin_ms = scope.day_end_ms - DAY_MS
-    rest = WHOLE - ask.headroom
-    late = (
-        -(-(wanted * WHOLE - limit * ask.headroom) * DAY_MS // (limit * rest)) if limit else DAY_MS
-    )
-    return begin_ms + min(max(late, 0), DAY_MS)
+    end_ms = day_end_ms(scope, now_ms)
+    if not limit:
+        return end_ms
+    part = -(-wanted * FINE // limit)
+    passed_ms = -(-(part - headroom * 1_000) * DAY_MS // ((WHOLE - headroom) * 1_000))
+    return end_ms - DAY_MS + min(max(passed_ms, 0), DAY_MS)
 
 
 def _room_ms(budget: Budget, window: Window, missing: int) -> int | None:
@@ -442,15 +447,22 @@ def _lasts_longer(short: Short, other: Short) -> bool:
 
 
 def _spend(budget: Budget, scope: Scope, ask: Take, now_ms: int) -> None:
-    _add(budget.minute, cell_end_ms(scope, now_ms, day=False), 1, ask.tokens)
-    end_ms = cell_end_ms(scope, now_ms, day=True)
-    _add(budget.day, end_ms, 1, ask.tokens)
-    if scope.day_end_ms and end_ms - now_ms <= MARGIN_MS:
-        _add(budget.day, end_ms + DAY_MS, 1, ask.tokens)
+    if _is_kept(budget, scope, Window.RPM, Window.TPM):
+        _add(budget.minute, cell_end_ms(scope, now_ms, day=False), 1, ask.tokens)
+    if _is_kept(budget, scope, Window.RPD, Window.TPD):
+        end_ms = cell_end_ms(scope, now_ms, day=True)
+        _add(budget.day, end_ms, 1, ask.tokens)
+        if scope.day_end_ms and end_ms - now_ms <= MARGIN_MS:
+            _add(budget.day, end_ms + DAY_MS, 1, ask.tokens)
     if scope.allowance.concurrent is not None:
         budget.slots.append((ask.rid, now_ms + SLOT_MS))
     if budget.trips:
         budget.probe_until_ms = now_ms + PROBE_MS
+
+
+def _is_kept(budget: Budget, scope: Scope, *windows: Window) -> bool:
+    """Whether one of these windows has a limit; what nothing limits is not counted."""
+    return any(most(budget, scope.allowance, window) is not None for window in windows)
 
 
 def _add(cells: list[Cell], expires_ms: int, requests: int, tokens: int) -> None:
@@ -471,15 +483,25 @@ def _correct(budget: Budget, scope: Scope, at_ms: int, tokens: int) -> None:
                 cell.tokens = max(cell.tokens + tokens, 0)
 
 
-def _judge(budget: Budget, verdict: Verdict) -> None:
-    budget.probe_until_ms = 0
-    if verdict is not Verdict.SUCCESS:
+def _judge(budget: Budget, verdict: Verdict, now_ms: int) -> None:
+    if verdict is Verdict.SUCCESS:
+        budget.back_offs = 0
+    if not budget.trips or budget.rest_until_ms > now_ms:  # it began before the scope tripped
         return
-    budget.back_offs = 0
-    if budget.trips:
+    budget.probe_until_ms = 0
+    if verdict is Verdict.FAILURE:
+        _trip(budget, now_ms)
+    elif verdict is Verdict.SUCCESS:
         budget.proofs += 1
         if budget.proofs >= PROVEN:
             budget.trips = budget.proofs = 0
+
+
+def _trip(budget: Budget, now_ms: int) -> None:
+    budget.trips += 1
+    budget.proofs = budget.probe_until_ms = 0
+    wait_ms = min(TRIP_MS * budget.trips, MOST_TRIP_MS)
+    budget.rest_until_ms = max(budget.rest_until_ms, now_ms + wait_ms)
 
 
 def _believe(budget: Budget, scope: Scope, finding: Finding, now_ms: int) -> None:
@@ -503,3 +525,63 @@ def _believe(budget: Budget, scope: Scope, finding: Finding, now_ms: int) -> Non
     tokens = finding.window.is_tokens
     cells = budget.day if is_day else budget.minute
     cells.append(Cell(until_ms, 0 if tokens else excess, excess if tokens else 0))
+
+
+# ── Bytes ────────────────────────────────────────────────────────────────────────────────────
+
+HEADER: Final = struct.Struct("<HHHHHHqqqqiiii")
+CELL: Final = struct.Struct("<qIq")
+SLOT: Final = struct.Struct("<17sq")
+
+
+def pack(budget: Budget) -> bytes:
+    """A budget as the bytes that a store keeps, little-endian; none where nothing is remembered."""
+    if budget == _NOTHING:
+        return b""
+    head = HEADER.pack(
+        len(budget.minute),
+        len(budget.day),
+        len(budget.slots),
+        budget.trips,
+        budget.proofs,
+        budget.back_offs,
+        budget.rest_until_ms,
+        budget.retired_until_ms,
+        budget.probe_until_ms,
+        budget.limits_until_ms,
+        *budget.limits,
+    )
+    cells = [
+        CELL.pack(cell.expires_ms, cell.requests, cell.tokens)
+        for cells in (budget.minute, budget.day)
+        for cell in cells
+    ]
+    return b"".join([head, *cells, *[SLOT.pack(*slot) for slot in budget.slots]])
+
+
+def unpack(blob: bytes | None) -> Budget:
+    """The budget kept as these bytes; an empty one of none."""
+    if not blob:
+        return Budget()
+    minutes, days, slots, trips, proofs, back_offs, *rest = HEADER.unpack_from(blob)
+    rest_until_ms, retired_until_ms, probe_until_ms, limits_until_ms, *limits = rest
+    at = HEADER.size
+    between = at + (minutes + days) * CELL.size
+    cells = [Cell(*cell) for cell in CELL.iter_unpack(blob[at:between])]
+    end = between + slots * SLOT.size
+    return Budget(
+        minute=cells[:minutes],
+        day=cells[minutes:],
+        slots=list(SLOT.iter_unpack(blob[between:end])),
+        rest_until_ms=rest_until_ms,
+        retired_until_ms=retired_until_ms,
+        probe_until_ms=probe_until_ms,
+        trips=trips,
+        proofs=proofs,
+        back_offs=back_offs,
+        limits=limits,
+        limits_until_ms=limits_until_ms,
+    )
+
+
+_NOTHING: Final = Budget()

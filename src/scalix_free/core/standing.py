@@ -33,6 +33,20 @@ class Standing:
             elif self.tokens is None or _is_tighter(level, self.tokens):
                 self.tokens = level
 
+    def received(self, tokens: int) -> int:
+        """How much of the tightest limit was used before one request of so many tokens.
+
+        In thousandths.
+        """
+        parts = [
+            max(level.used - (tokens if level.limit.unit is Unit.TOKENS else 1), 0)
+            * 1_000
+            // level.limit.most
+            for level in self.levels
+            if level.limit.most and level.limit.unit is not Unit.CALLS
+        ]
+        return max(parts, default=0)
+
     @property
     def near_limit(self) -> bool:
         """At most five requests, or a quarter of the binding window if that is fewer, are left."""

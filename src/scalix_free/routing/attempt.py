@@ -40,11 +40,15 @@ CHARS_PER_TOKEN: Final = 3.5
 
 
 class Learning:
-    """What all calls teach about models: their health, and what their answers are worth."""
+    """What all calls teach about models: their health, and what their answers are worth.
 
-    def __init__(self, health: Health, qualities: Qualities) -> None:
+    A model that ``is_alone`` never rests for its failures: nobody could answer in its place.
+    """
+
+    def __init__(self, health: Health, qualities: Qualities, *, is_alone: bool = False) -> None:
         self.health = health
         self.qualities = qualities
+        self._is_alone = is_alone
 
     def hear(self, model: Model, verdict: Verdict, sample: Sample, now_ms: int) -> bool:
         """Note how a call ended; whether the model should rest now."""
@@ -52,7 +56,7 @@ class Learning:
         trips = self.health.breaker(model.id).hear(now_ms, failed=verdict is Verdict.FAILURE)
         if sample.first_token_ms is not None:
             self.health.first_token(model.id).hear(sample.first_token_ms / 1000)
-        return trips
+        return trips and not self._is_alone
 
 
 class Attempt:

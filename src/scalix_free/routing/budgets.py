@@ -215,7 +215,7 @@ def _books(model: Model, account: Account, end_ms: int, pro_share: int) -> _Book
     return _Books(
         model,
         end_ms,
-        any(scope.allowance.is_limiting for scope in scopes),
+        model.is_metered,
         scopes,
         (*scopes, *shares),
     )

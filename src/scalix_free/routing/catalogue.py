@@ -52,6 +52,12 @@ class Model:
     demonstration: bool = False
     hidden_tokens: int | None = None
 
+    @property
+    def is_metered(self) -> bool:
+        """Whether it has a limit, or its account has."""
+        account = self.account
+        return self.allowance.is_limiting or (account is not None and account.allowance.is_limiting)
+
     def lacks(self, needs: Iterable[str]) -> list[str]:
         """Which of these abilities the model does not have."""
         return [] if self.abilities is None else [n for n in needs if n not in self.abilities]
@@ -67,6 +73,7 @@ class Catalogue:
     def __init__(self, models: Iterable[Model]) -> None:
         self._models = tuple(sorted(models, key=lambda model: model.priority))
         self._by_id = {model.id: model for model in self._models}
+        self.is_metered = any(model.is_metered for model in self._models)
         self._everybody = tuple(self._unfold(self._models))
         self._alone = {model.id: tuple(self._unfold([model])) for model in self._models}
 

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 from scalix_free.admission.content import ContentRules
 from scalix_free.admission.grant import Grant
 from scalix_free.admission.refusals import refusal as refusal_of
+from scalix_free.core.budget import WHOLE
 from scalix_free.core.caller import Caller, Visitor
 from scalix_free.core.chat import Call, Chunk, Usage
 from scalix_free.core.errors import Code, Failure, Kind, Refusal, StoreUnavailable
@@ -21,9 +22,12 @@ from scalix_free.core.ledger import Admitted, Ask, Level, Subject
 from scalix_free.core.outcome import NOBODY, Outcome, Result
 from scalix_free.core.ports import Clock, Ledger, Listener, Reply
 from scalix_free.core.standing import Standing
-from scalix_free.routing.attempts import Attempting, Attempts, Exhausted, Patience
+from scalix_free.identity.identify import ANONYMOUS, PRO, REGISTERED
+from scalix_free.routing.attempts import Attempting, Exhausted
 from scalix_free.routing.catalogue import Catalogue, Model
-from scalix_free.routing.plan import plan, too_long
+from scalix_free.routing.claim import Claim
+from scalix_free.routing.plan import too_long
+from scalix_free.routing.router import Router
 from scalix_free.wire.answer import Collected
 
 log = logging.getLogger(__name__)
@@ -55,8 +59,7 @@ class Service:
     session_of: SessionOf
     content: ContentRules
     ledger: Ledger
-    catalogue: Catalogue
-    patience: Patience
+    router: Router
     listeners: Sequence[Listener]
     clock: Clock
     counts_whole_prompt: bool = True
@@ -69,11 +72,18 @@ class Service:
         """
         return Answering(self, visitor, call, rid)
 
+    async def is_pro(self, visitor: Visitor) -> bool:
+        """Whether this is a pro caller, by a credential that holds."""
+        caller = await self._caller(visitor)
+        return isinstance(caller, Caller) and caller.tier.name == PRO
+
+    async def _caller(self, visitor: Visitor) -> Caller | Refusal:
+        found = self.identify(visitor)
+        return found if isinstance(found, Caller | Refusal) else await found
+
     async def limits(self, visitor: Visitor) -> Standing | Refused:
         """How far somebody's limits are used. Reads, never counts."""
-        caller = self.identify(visitor)
-        if not isinstance(caller, Caller | Refusal):
-            caller = await caller
+        caller = await self._caller(visitor)
         if isinstance(caller, Refusal):
             return Refused(caller, None)
         try:
@@ -85,6 +95,11 @@ class Service:
         """What is left for a caller. Raises ``StoreUnavailable``."""
         levels = await self.ledger.peek(caller.subjects[0])
         return Standing(caller.tier, levels, self.clock())
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The models that there are."""
+        return self.router.catalogue
 
     def models(self) -> Sequence[Model]:
         """The models that a caller may name."""
@@ -247,7 +262,7 @@ class Answering:
             return refusal
         if call.prompt_tokens > tier.context_tokens:
             return too_long(call.prompt_tokens, tier.context_tokens)
-        candidates = plan(self._service.catalogue, call)
+        candidates = self._service.router.plan(call, caller.subjects[0].key)
         if isinstance(candidates, Refusal):
             return candidates
         subjects = self._subjects(caller)
@@ -260,7 +275,7 @@ class Answering:
                 output_tokens=min(
                     call.output_tokens or tier.default_output_tokens, tier.max_output_tokens
                 ),
-                report=call.stream,
+                report=call.stream or self._service.router.is_metered,
                 turn=_turn(caller, call),
             )
         )
@@ -270,7 +285,9 @@ class Answering:
             return refusal_of(verdict)
         self._admitted_ms = verdict.now_ms
         self.standing = Standing(tier, verdict.levels, verdict.now_ms)
-        return await self._ask(call.capped(verdict.output_tokens), candidates, self.standing)
+        tokens = self._prompt_price(call.prompt_tokens) + verdict.output_tokens
+        claim = claim_of(caller, self.standing, tokens)
+        return await self._ask(call.capped(verdict.output_tokens), candidates, claim)
 
     def _judged(self, call: Call) -> Refusal | None:
         content = self._service.content
@@ -285,16 +302,18 @@ class Answering:
         session = self._service.session_of(caller, session_id)
         return caller.subjects if session is None else (*caller.subjects, session)
 
-    async def _ask(
-        self, call: Call, candidates: Sequence[Model], standing: Standing
-    ) -> Answer | Refusal:
-        self._attempting = Attempts(candidates, self._service.patience).open(call)
+    async def _ask(self, call: Call, candidates: Sequence[Model], claim: Claim) -> Answer | Refusal:
+        assert self.standing is not None
+        self._attempting = self._service.router.open(call, candidates, claim)
         try:
             reply = await self._attempting.__aenter__()
         except Exhausted as exhausted:
             attempts, self._attempting = self._attempting.attempts, None
-            return _refusal_of_failures(exhausted, call, attempts)
-        return Answer(call, reply, standing, self)
+            return _refusal_of_failures(exhausted, call, attempts, self._service.clock())
+        except StoreUnavailable:
+            self._attempting = None
+            return STORE_UNAVAILABLE
+        return Answer(call, reply, self.standing, self)
 
     async def _refuse(self, caller: Caller, refusal: Refusal) -> Refused:
         """Give back what was taken, so that the refusal can say what is really left."""
@@ -326,7 +345,8 @@ class Answering:
         if grant is None or self._caller is None:
             return
         try:
-            if self._attempting is None or (self._answer is None and not self.abandoned):
+            asked = self._attempting is not None and self._attempting.attempts > 0
+            if not asked or (self._answer is None and not self.abandoned):
                 levels = await grant.refund()
             else:
                 self._charged, self._counts = self._spent(), self.abandoned
@@ -416,6 +436,18 @@ STORE_UNAVAILABLE: Final = Refusal(
 UPSTREAM_RETRY_MS: Final = 2_000
 
 
+CLASSES: Final = {
+    PRO: (0, WHOLE),
+    REGISTERED: (1, 500),
+    ANONYMOUS: (3, 200),
+    "operator": (0, WHOLE),
+}
+"""By tier: who goes first, and the headroom in a day's budget. Figures of the research notes on
+quotas, section 5.2."""
+MINTED_CLASS: Final = (2, 300)
+LAST_CLASS: Final = (3, 200)
+
+
 def _turn(caller: Caller, call: Call) -> bytes:
     """The turn that a call belongs to; neighbours who share an address share no turns."""
     if call.turn is None or caller.owner is None:
@@ -423,10 +455,31 @@ def _turn(caller: Caller, call: Call) -> bytes:
     return hashlib.blake2b(call.turn.encode(), digest_size=8).digest()
 
 
-def _refusal_of_failures(exhausted: Exhausted, call: Call, attempts: int) -> Refusal:
+def claim_of(caller: Caller, standing: Standing, tokens: int) -> Claim:
+    """What a caller may claim of scarce budgets for a request of so many tokens.
+
+    It depends on the tier, and on how much of their limits they have had before.
+    """
+    order, headroom = CLASSES.get(caller.tier.name, LAST_CLASS)
+    if caller.tier.name == ANONYMOUS and caller.owner is not None:
+        order, headroom = MINTED_CLASS
+    return Claim(
+        order=order,
+        headroom=headroom,
+        received=standing.received(tokens),
+        owner=caller.subjects[0].key,
+        address=caller.subjects[1].key if len(caller.subjects) > 1 else b"",
+        pro=caller.tier.name == PRO,
+    )
+
+
+def _refusal_of_failures(exhausted: Exhausted, call: Call, attempts: int, now_ms: int) -> Refusal:
     """What a caller is told when no candidate began to answer."""
-    kinds = {failure.kind for failure in exhausted.failures}
-    last = exhausted.failures[-1]
+    failures = exhausted.failures
+    kinds = {failure.kind for failure in failures}
+    if not failures:
+        return _all_spent(exhausted.until_ms, attempts, now_ms)
+    last = failures[-1]
     if last.kind is Kind.FILTERED:
         return Refusal(
             code=Code.CONTENT_BLOCKED, message=last.message, param="messages", attempts=attempts
@@ -435,19 +488,28 @@ def _refusal_of_failures(exhausted: Exhausted, call: Call, attempts: int) -> Ref
         return Refusal(code=Code.INVALID_REQUEST, message=last.message, attempts=attempts)
     if kinds == {Kind.TOO_LONG}:
         return replace(too_long(call.prompt_tokens, None), attempts=attempts)
-    waits = [f.retry_after_ms for f in exhausted.failures if f.retry_after_ms is not None]
-    if kinds == {Kind.RATE_LIMITED} or len(waits) == len(exhausted.failures):
-        return Refusal(
-            code=Code.NO_FREE_MODEL,
-            message="No free models currently available. Please try again later. "
-            "All of them are busy, or have spent their budget for now.",
-            retry_ms=min(waits, default=UPSTREAM_RETRY_MS),
-            attempts=attempts,
-        )
+    waits = [f.retry_after_ms for f in failures if f.retry_after_ms is not None]
+    if kinds == {Kind.RATE_LIMITED} or len(waits) == len(failures):
+        ends = [now_ms + wait for wait in waits]
+        if exhausted.until_ms is not None:
+            ends.append(exhausted.until_ms)
+        until_ms = min(ends, default=now_ms + UPSTREAM_RETRY_MS)
+        return _all_spent(until_ms, attempts, now_ms)
     timed_out = kinds == {Kind.TIMEOUT}
     return Refusal(
         code=Code.UPSTREAM_TIMEOUT if timed_out else Code.UPSTREAM_ERROR,
         message=f"All free models currently unavailable. {last.message} Nothing was charged.",
         retry_ms=UPSTREAM_RETRY_MS if exhausted.untried else None,
+        attempts=attempts,
+    )
+
+
+def _all_spent(until_ms: int | None, attempts: int, now_ms: int) -> Refusal:
+    """Every model is busy or has spent its budget, the first of them until then."""
+    return Refusal(
+        code=Code.NO_FREE_MODEL,
+        message="No free models currently available. Please try again later. "
+        "All of them are busy, or have spent their budget for now.",
+        retry_ms=None if until_ms is None else max(until_ms - now_ms, 0),
         attempts=attempts,
     )

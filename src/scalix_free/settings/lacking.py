@@ -11,15 +11,8 @@ from scalix_free.settings.reading import Written
 
 # A final `*` stands for every key of the table.
 LACKING: dict[str, str] = {
-    "tiers.pro.daily_budget_share": "providers' budgets are not kept",
-    "caches.model_health.*": "there is no such cache",
-    "caches.user_preferences.*": "there is no such cache",
     "providers[].kind": "providers speak the OpenAI format",
     "providers[].base_urls": "there are no pools of proxies",
-    "providers[].limits.*": "providers' budgets are not kept",
-    "providers[].reset": "providers' budgets are not kept",
-    "providers[].models[].limits.*": "providers' budgets are not kept",
-    "routing.queue_wait_s": "there is no queue",
     "abuse.*": "abuse is not scored",
     "payments.*": "nothing is sold",
     "policy.*": "there is no catalogue to filter",

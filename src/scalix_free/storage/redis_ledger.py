@@ -56,6 +56,8 @@ _LETTERS: Final = {
     Kept.NOTHING: "N",
 }
 
+LUA: Final = ("ledger.lua", "budgets.lua")
+
 _DENIED, _ADMITTED, _REPEATED = 0, 1, 2
 
 
@@ -66,7 +68,8 @@ def library(*, held_clock: bool = False) -> tuple[str, str]:
     The name tells the version, so that two releases can share a server. With ``held_clock`` they
     take the time from whoever asks; tests alone want that.
     """
-    source = files("scalix_free.storage").joinpath("lua/ledger.lua").read_text("utf-8")
+    folder = files("scalix_free.storage").joinpath("lua")
+    source = "".join(folder.joinpath(name).read_text("utf-8") for name in LUA)
     if held_clock:
         source = source.replace("local HELD_CLOCK = false", "local HELD_CLOCK = true")
     name = f"scalix_free_{hashlib.sha256(source.encode()).hexdigest()[:12]}"
@@ -195,6 +198,18 @@ class RedisLedger:
     async def _call(self, what: str, subjects: Sequence[Subject], *words: Word) -> object:
         policies = [_policy(subject.policy) for subject in subjects]
         return await self._ask(what, [_key(subject) for subject in subjects], *words, *policies)
+
+    async def ask(self, what: str, keys: Sequence[bytes], *words: Word) -> object:
+        """Call one of the library's functions where these keys live, which is in one place.
+
+        Raises ``StoreUnavailable``.
+        """
+        return await self._ask(what, keys, *words)
+
+    async def read(self, keys: Sequence[bytes]) -> Sequence[object]:
+        """What is kept at any keys. Raises ``StoreUnavailable``."""
+        await self._servers.ready()
+        return await asyncio.gather(*(self._servers.ask(key, "GET", key) for key in keys))
 
     async def _ask(self, what: str, keys: Sequence[bytes], *words: Word) -> object:
         await self._servers.ready()

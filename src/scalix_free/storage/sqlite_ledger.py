@@ -23,7 +23,7 @@ import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from scalix_free.core import ledger
 from scalix_free.core.errors import StoreUnavailable
@@ -56,6 +56,10 @@ CREATE TABLE IF NOT EXISTS books (
 CREATE TABLE IF NOT EXISTS claims (
     key      BLOB PRIMARY KEY,
     until_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS budgets (
+    key   TEXT PRIMARY KEY,
+    state BLOB NOT NULL
 ) WITHOUT ROWID
 """
 """``subject`` is the first 64 bits of its key, a keyed hash: as a row id it costs half of what the
@@ -78,6 +82,17 @@ class _Operation(Generic[T]):
 
     act: Callable[[], T]
     done: asyncio.Future[T]
+
+
+class Transaction(NamedTuple):
+    """A running transaction, for whoever keeps something else in the same file.
+
+    What was read in an earlier one of the same ``era`` still holds.
+    """
+
+    file: sqlite3.Connection
+    now_ms: int
+    era: tuple[int, int]
 
 
 class SqliteLedger:
@@ -109,7 +124,7 @@ class SqliteLedger:
         self._version = 0
         self._busy_since: float | None = None
         self._scheduled = False
-        self._commits = 0
+        self._commits = self._undone = 0
         self._hits = self._misses = 0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -222,6 +237,15 @@ class SqliteLedger:
 
     # ── Transactions ────────────────────────────────────────────────────────────────────────
 
+    def transact(self, act: Callable[[Transaction], T]) -> asyncio.Future[T]:
+        """Do something else in the transaction of this turn. Fails with ``StoreUnavailable``."""
+
+        def with_transaction() -> T:
+            era = self._version, self._undone
+            return act(Transaction(self._connection, self._now_ms, era))
+
+        return self._do(with_transaction)
+
     def _do(self, act: Callable[[], T]) -> asyncio.Future[T]:
         done: asyncio.Future[T] = self._loop.create_future()
         self._queue.append(_Operation(act, done))  # type: ignore[arg-type]
@@ -300,6 +324,7 @@ class SqliteLedger:
         with contextlib.suppress(sqlite3.Error):
             if self._connection.in_transaction:
                 self._connection.rollback()
+        self._undone += 1
         self._dirty.clear()
         self._shelf.clear()
         self._denials.clear()

@@ -1,0 +1,44 @@
+"""Who answers a call: the plan for it, and the attempts to carry it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from scalix_free.core.chat import Call
+from scalix_free.core.errors import Refusal
+from scalix_free.core.ports import Clock
+from scalix_free.routing.attempts import Attempting, Attempts
+from scalix_free.routing.catalogue import Catalogue, Model
+from scalix_free.routing.claim import Claim
+from scalix_free.routing.plan import Ranking, plan
+from scalix_free.routing.preferences import Preferences
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Router:
+    """Answers calls with the best model that still has budget. Built once, in ``app.py``."""
+
+    catalogue: Catalogue
+    ranking: Ranking
+    preferences: Preferences
+    attempts: Attempts
+    clock: Clock
+
+    @property
+    def is_metered(self) -> bool:
+        """Whether any model has a limit, so that it matters who has received how much."""
+        return self.catalogue.is_metered
+
+    def plan(self, call: Call, owner: bytes) -> Sequence[Model] | Refusal:
+        """The models that can answer, the best for this caller first."""
+        return plan(
+            self.catalogue,
+            call,
+            self.ranking.order(self.catalogue),
+            self.preferences.avoided(owner, self.clock()),
+        )
+
+    def open(self, call: Call, candidates: Sequence[Model], claim: Claim) -> Attempting:
+        """Ask the candidates, one after the other; a context as ``Backend.open`` gives it."""
+        return self.attempts.open(call, candidates, claim)

@@ -1,0 +1,209 @@
+"""All stores of providers' limits against the arithmetic: step by step the same answers."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from typing import ClassVar, Final, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from scalix_free.core.budget import (
+    DAY_MS,
+    FOREVER_MS,
+    MINUTE_MS,
+    SLOT_MS,
+    Act,
+    Allowance,
+    Close,
+    Extent,
+    Finding,
+    Scope,
+    Take,
+    Taken,
+    Verdict,
+    Window,
+    pack,
+)
+from scalix_free.core.ports import Budgets
+from scalix_free.storage.redis_budgets import RedisBudgets
+from scalix_free.storage.redis_ledger import RedisLedger
+from scalix_free.storage.sqlite_budgets import SqliteBudgets
+from scalix_free.storage.sqlite_ledger import SqliteLedger
+from tests.core.held_clock import NOON, HeldClock
+from tests.routing.routers import Arithmetic
+from tests.storage.servers import Running
+
+T = TypeVar("T")
+
+SUITE: Final = settings(
+    max_examples=300,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+LONG: Final = settings(SUITE, max_examples=10_000, stateful_step_count=40)
+
+numbers = itertools.count(1)
+few = st.none() | st.integers(0, 6)
+tokens = st.integers(0, 900)
+allowances = st.builds(
+    Allowance,
+    rpm=few,
+    rpd=few | st.just(2**30),
+    tpm=st.none() | st.integers(0, 2_000),
+    tpd=st.none() | st.integers(0, 4_000) | st.just(10**9),
+    concurrent=st.none() | st.integers(1, 3),
+    firm=st.booleans(),
+)
+moments = st.integers(-2 * MINUTE_MS, 2 * DAY_MS)
+findings = st.builds(
+    lambda act, ahead, window, amount: (act, ahead, window, amount),
+    st.sampled_from(Act),
+    moments | st.none(),
+    st.sampled_from(Window),
+    st.integers(0, 3_000) | st.just(2**40),
+)
+
+
+class Machine(RuleBasedStateMachine):
+    """One account with two models, in every store and in the arithmetic."""
+
+    loop: ClassVar[asyncio.AbstractEventLoop]
+    clock: ClassVar[HeldClock]
+    stores: ClassVar[Sequence[Budgets]]
+
+    @initialize(allowed=st.lists(allowances, min_size=3, max_size=3), rolling=st.booleans())
+    def begin(self, allowed: Sequence[Allowance], rolling: bool) -> None:
+        self.clock.now_ms = NOON
+        self.arithmetic = Arithmetic(self.clock)
+        name = f"account{next(numbers)}"
+        end_ms = 0 if rolling else NOON + DAY_MS // 2
+        self.scopes = [
+            Scope(key, allowance, end_ms)
+            for key, allowance in zip((name, f"{name}/a", f"{name}/b#pro"), allowed, strict=True)
+        ]
+        self.open: list[tuple[Take, int]] = []
+
+    @rule(
+        places=st.sampled_from([(0, 1), (0, 2), (0, 1, 2)]),
+        tokens=tokens,
+        headroom=st.sampled_from([0, 50, 200, 500, 1_000]),
+        received=st.integers(0, 1_000),
+    )
+    def take(self, places: Sequence[int], tokens: int, headroom: int, received: int) -> None:
+        rid = next(numbers).to_bytes(17, "big")
+        scopes = tuple(self.scopes[place] for place in places)
+        ask = Take(rid, scopes, tokens, headroom, received)
+        expected = self._run(self.arithmetic.take(ask))
+        self._agree(lambda store: store.take(ask), expected)
+        if isinstance(expected, Taken):
+            self.open.append((ask, expected.at_ms))
+
+    @rule(
+        which=st.integers(0, 20),
+        tokens=st.none() | tokens,
+        verdict=st.sampled_from(Verdict),
+        found=st.lists(st.tuples(st.integers(0, 1), findings), max_size=2),
+    )
+    def close(
+        self,
+        which: int,
+        tokens: int | None,
+        verdict: Verdict,
+        found: Sequence[tuple[int, tuple[Act, int | None, Window, int]]],
+    ) -> None:
+        if not self.open:
+            return
+        ask, at_ms = self.open.pop(which % len(self.open))
+        told = tuple(
+            (place, Finding(Extent.MODEL, act, self._moment(ahead), window, amount))
+            for place, (act, ahead, window, amount) in found
+        )
+        end = Close(ask.rid, ask.scopes, at_ms, ask.tokens, tokens, verdict, told)
+        self._agree(lambda store: store.close(end), self._run(self.arithmetic.close(end)))
+
+    @rule(which=st.integers(0, 20))
+    def beat(self, which: int) -> None:
+        if self.open:
+            ask, _ = self.open[which % len(self.open)]
+            expected = self._run(self.arithmetic.beat(ask.scopes, ask.rid))
+            self._agree(lambda store: store.beat(ask.scopes, ask.rid), expected)
+
+    @rule(
+        ms=st.sampled_from([1, 999, MINUTE_MS, MINUTE_MS + 1_001, SLOT_MS, 3_600_000, DAY_MS])
+        | st.integers(0, 40_000)
+    )
+    def wait(self, ms: int) -> None:
+        self.clock.advance(ms)
+
+    @rule(ms=st.integers(-5_000, 0))
+    def put_the_clock_back(self, ms: int) -> None:
+        self.clock.advance(ms)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "scopes"):
+            return
+        expected = self._living(self.arithmetic)
+        for store in self.stores:
+            assert self._living(store) == expected
+
+    def _living(self, store: Budgets) -> list[bytes]:
+        """What is kept and still counts; when the rest is swept out is the store's own affair."""
+        budgets = self._run(store.look(self.scopes))
+        for one in budgets:
+            one.forget(self.clock())
+        return [pack(one) for one in budgets]
+
+    def _moment(self, ahead_ms: int | None) -> int:
+        return FOREVER_MS if ahead_ms is None else max(self.clock() + ahead_ms, 0)
+
+    def _agree(self, act: Callable[[Budgets], Awaitable[T]], expected: T) -> None:
+        for store in self.stores:
+            assert self._run(act(store)) == expected
+
+    def _run(self, act: Awaitable[T]) -> T:
+        async def main() -> T:
+            return await act
+
+        return self.loop.run_until_complete(main())
+
+
+def prove(urls: Sequence[str], how: settings) -> None:
+    clock = HeldClock()
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        file = SqliteLedger(":memory:", clock=clock)
+        servers = [RedisLedger(url, held_clock=clock, command_s=5.0) for url in urls]
+        opened: list[SqliteLedger | RedisLedger] = [file, *servers]
+        for one in opened:
+            loop.run_until_complete(one.open())
+        stores: list[Budgets] = [SqliteBudgets(file), *map(RedisBudgets, servers)]
+        try:
+            machine = type("Bound", (Machine,), {"loop": loop, "clock": clock, "stores": stores})
+            run_state_machine_as_test(machine, settings=how)
+        finally:
+            for one in opened:
+                loop.run_until_complete(one.close())
+
+
+@pytest.mark.timeout(300)
+def test_every_store_keeps_budgets_as_the_arithmetic_does(
+    valkey: Running, cluster: Sequence[Running]
+) -> None:
+    prove([valkey.url, cluster[0].url], SUITE)
+
+
+@pytest.mark.slow
+def test_a_real_redis_does_so_too(redis_server: Running) -> None:
+    prove([redis_server.url], SUITE)
+
+
+@pytest.mark.proof
+@pytest.mark.timeout(7_200)
+def test_in_many_more_histories(
+    valkey: Running, cluster: Sequence[Running], redis_server: Running
+) -> None:
+    prove([valkey.url, cluster[0].url, redis_server.url], LONG)
