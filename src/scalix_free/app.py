@@ -57,10 +57,11 @@ from scalix_free.identity.mailbox import read_domains
 from scalix_free.identity.minted import Mint
 from scalix_free.identity.proof import Puzzles
 from scalix_free.mail import ConsoleMailer, Outbox, SmtpMailer, mail_server
-from scalix_free.providers.openai_http import Endpoint, OpenAIHttp, open_session
+from scalix_free.models import open_catalogue
+from scalix_free.providers.openai_http import open_session
 from scalix_free.routing.attempts import Patience
-from scalix_free.routing.catalogue import Catalogue, Model
-from scalix_free.runtime import LocalModel, Runtime, is_server
+from scalix_free.routing.catalogue import Catalogue
+from scalix_free.runtime import Runtime, is_server
 from scalix_free.serve import (
     Accounts,
     Callers,
@@ -90,10 +91,6 @@ log = logging.getLogger(__name__)
 
 UNBOUNDED_TOKENS: Final = 10_000_000
 """What stands for a lifted ceiling of tokens."""
-
-LOCAL_PRIORITY: Final = 1_000_000
-HIDDEN_TOKENS: Final = 1_024
-"""A reasoning model's allowance for thought, where the configuration names none."""
 
 PRO_OUTPUT_TOKENS: Final = 4_096
 """What an answer of the pro tier may have where the caller names no cap."""
@@ -130,10 +127,11 @@ async def open_app(
             _opened(UsageBatches(usage_log, clock=clock)) as usage,
             _people(runtime, ledger, SqlAccounts(database), clock) as people,
             open_session() as session,
+            open_catalogue(runtime, session, clock) as catalogue,
         ):
             service = _service(
                 runtime,
-                session,
+                catalogue,
                 clock,
                 identify=people.callers.identify,
                 session_of=people.identifier.session_of,
@@ -211,7 +209,7 @@ def _ledger(
 
 def _service(
     runtime: Runtime,
-    session: aiohttp.ClientSession,
+    catalogue: Catalogue,
     clock: Clock,
     *,
     identify: Identify,
@@ -226,7 +224,7 @@ def _service(
         session_of=session_of,
         content=_content(settings),
         ledger=ledger,
-        catalogue=_catalogue(runtime, session, clock),
+        catalogue=catalogue,
         patience=Patience(
             attempts=routing.attempts,
             first_token_s=routing.first_token_timeout_s,
@@ -238,55 +236,8 @@ def _service(
     )
 
 
-def _catalogue(runtime: Runtime, session: aiohttp.ClientSession, clock: Clock) -> Catalogue:
-    models = [
-        Model(
-            id=model.id,
-            provider=provider.name,
-            backend=OpenAIHttp(
-                session,
-                Endpoint(
-                    base_url=provider.base_url or "",
-                    model=model.model,
-                    api_key=_reveal(provider.api_key),
-                ),
-                clock,
-            ),
-            priority=model.priority,
-            context_tokens=model.context_tokens,
-            max_output_tokens=model.max_output_tokens,
-            abilities=None if model.abilities is None else frozenset(model.abilities),
-            fallbacks=model.fallbacks,
-            hidden_tokens=(
-                (model.reasoning_allowance_tokens or HIDDEN_TOKENS) if model.reasoning else None
-            ),
-        )
-        for provider in runtime.settings.providers
-        if provider.enabled
-        for model in provider.models
-    ]
-    local = runtime.local
-    if local is not None and (not models or runtime.settings.local.use == "last-resort"):
-        models.append(_local_model(local, session, clock))
-    return Catalogue(models)
-
-
 def _reveal(secret: Secret | None) -> str:
     return secret.reveal() if secret is not None else ""
-
-
-def _local_model(local: LocalModel, session: aiohttp.ClientSession, clock: Clock) -> Model:
-    endpoint = Endpoint(base_url=local.base_url, model=local.name, api_key=local.key)
-    return Model(
-        id=local.id,
-        provider="local",
-        backend=OpenAIHttp(session, endpoint, clock),
-        priority=LOCAL_PRIORITY,
-        context_tokens=local.context_tokens,
-        max_output_tokens=local.max_output_tokens,
-        abilities=frozenset(("json",)),
-        demonstration=local.demonstration,
-    )
 
 
 # ── People ───────────────────────────────────────────────────────────────────────────────────
