@@ -266,7 +266,10 @@ def _inherit(
             fallbacks, priority = fallbacks or place.fallbacks, min(priority, place.priority)
         there = [heirs.get(fallback, fallback) for fallback in fallbacks]
         fallbacks = tuple(dict.fromkeys(name for name in there if name != model.id))
-        yield replace(model, fallbacks=fallbacks, priority=priority)
+        if (fallbacks, priority) == (model.fallbacks, model.priority):
+            yield model
+        else:
+            yield replace(model, fallbacks=fallbacks, priority=priority)
 
 
 def _unfold(models: Iterable[Model], by_id: Mapping[str, Model]) -> Iterator[Model]:
