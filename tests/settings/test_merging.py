@@ -244,22 +244,28 @@ def test_a_key_of_the_environment_goes_to_its_own_provider_alone(loaded: Load) -
     assert len(moved.serves) > 1
 
 
-def test_an_operators_id_wins_over_a_shipped_one(loaded: Load) -> None:
-    told = loaded(
-        f"""
-        [[providers]]
-        name = "mine"
-        base_url = "https://mine.example/v1"
-        [[providers.models]]
-        id = "{GROQ_120B}"
-        model = "a"
-        """,
-        GROQ_API_KEY="k",
-    )
-    ids = [model.id for entry in told.settings.catalogue for model in entry.serves]
+MINE = f"""
+[[providers]]
+name = "mine"
+base_url = "https://mine.example/v1"
+[[providers.models]]
+id = "{GROQ_120B}"
+model = "a"
+"""
 
-    assert ids.count(GROQ_120B) == 1
-    assert ids[0] == GROQ_120B
+
+@pytest.mark.parametrize("table", ["", '[[providers]]\nname = "groq"\n'])
+def test_an_operators_id_wins_over_a_shipped_one(loaded: Load, table: str) -> None:
+    told = loaded(table + MINE, GROQ_API_KEY="k")
+    found = [(model.id, entry.name) for entry in told.settings.catalogue for model in entry.serves]
+
+    assert [name for model, name in found if model == GROQ_120B] == ["mine"]
+
+
+def test_what_is_switched_off_takes_no_id(loaded: Load) -> None:
+    off = MINE.replace('name = "mine"', 'name = "mine"\nenabled = false')
+
+    assert GROQ_120B in [m.id for m in entry(loaded(off, GROQ_API_KEY="k"), "groq").serves]
 
 
 def test_a_fallback_may_be_a_shipped_model(loaded: Load) -> None:

@@ -95,7 +95,9 @@ def merged(
         for at, provider in enumerate(settings.providers)
     ]
     entries += [_of_row(row, variables) for row in catalogue.providers if row.name not in own]
-    taken = {model.id for provider in settings.providers for model in provider.models}
+    listing = [provider for provider in settings.providers if provider.models]
+    taken = {model.id for provider in listing if provider.enabled for model in provider.models}
+    own = {provider.name for provider in listing}
     return tuple(
         _fitted(entry, settings.policy, () if entry.name in own else taken) for entry in entries
     )
