@@ -54,6 +54,7 @@ kind = "openai"
 base_url = "http://{host}:{upstream}/v1"
 api_key = "benchmark"
 free = true
+limits = {{ rpm = 1000000, rpd = 100000000, tpm = 1000000000, tpd = 1000000000, concurrent = 1000 }}
 
 [[providers.models]]
 id = "instant/instant"
@@ -61,6 +62,7 @@ model = "instant"
 priority = 1
 context_tokens = 32768
 max_output_tokens = 8192
+limits = {{ rpm = 1000000, rpd = 100000000, tpm = 1000000000, tpd = 1000000000, concurrent = 1000 }}
 """
 
 

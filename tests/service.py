@@ -26,7 +26,7 @@ from scalix_free.app import App, open_app
 from scalix_free.core.clock import wall_clock
 from scalix_free.core.ports import Clock
 from scalix_free.runtime import Runtime
-from scalix_free.settings import load
+from scalix_free.settings import load, shipped
 from scalix_free.settings.draft import USUAL
 from scalix_free.settings.lacking import VARIABLES
 from scalix_free.worker import Server
@@ -139,7 +139,8 @@ def _environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("SCALIX_FREE_") and name not in {*VARIABLES, *USUAL}
+        if not name.startswith("SCALIX_FREE_")
+        and name not in {*VARIABLES, *USUAL, *shipped().variables()}
     }
 
 

@@ -21,7 +21,10 @@ from scalix_free.core.outcome import Result
 from scalix_free.settings import Settings, effective, load
 from scalix_free.settings.form import patterns
 from scalix_free.settings.lacking import LACKING
+from scalix_free.settings.shipped import shipped
 from scalix_free.settings.tree import Model, Provider
+from tests.catalogue_page import PAGE
+from tests.catalogue_page import page as catalogue_page
 from tests.service import RunningService, provider, running_service
 from tests.test_telemetry import NAMES
 from tests.world import RunningWorld
@@ -126,6 +129,13 @@ def test_every_configuration_shown_is_one(page: Path, tmp_path: Path) -> None:
         file.write_text(text)
         variables = dict.fromkeys(re.findall(r'"env:(\w+)"', text), "a-key")
         load(config=file, data=None, environ=variables, cwd=tmp_path)
+
+
+# ── The catalogue ────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_page_of_the_catalogue_is_what_the_file_says() -> None:
+    assert PAGE.read_text() == catalogue_page(shipped()), "run: python -m tests.catalogue_page"
 
 
 # ── The API ──────────────────────────────────────────────────────────────────────────────────

@@ -206,14 +206,14 @@ def in_a_terminal(
 
 
 def test_warnings_are_said_once_and_without_what_they_hold(tmp_path: Path) -> None:
-    variables = {"STRIPE_API_KEY": "sk_live_password", "GROQ_API_KEY": "gsk-very-secret"}
+    variables = {"STRIPE_API_KEY": "sk_live_password", "CEREBRAS_API_KEY": "csk-very-secret"}
     with in_a_terminal(tmp_path, variables) as process:
         process.terminate()
         process.wait(PATIENCE_S)
     said = (tmp_path / "said").read_text()
 
     assert said.count("STRIPE_API_KEY is set, but") == 1
-    assert said.count("GROQ_API_KEY is set, but") == 1
+    assert said.count("CEREBRAS_API_KEY is set, but") == 1
     assert "password" not in said
     assert "very-secret" not in said
 

@@ -12,7 +12,6 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Final, Protocol, TypeVar
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 import aiohttp
 
@@ -38,7 +37,7 @@ from scalix_free.api.operations import Operations, operations_routes
 from scalix_free.api.reference import description, reference_routes
 from scalix_free.api.routes import build_http
 from scalix_free.api.session import session_routes
-from scalix_free.core.budget import WHOLE, Allowance
+from scalix_free.core.budget import WHOLE
 from scalix_free.core.caller import Tier
 from scalix_free.core.clock import wall_clock
 from scalix_free.core.errors import StoreUnavailable
@@ -59,18 +58,19 @@ from scalix_free.identity.mailbox import read_domains
 from scalix_free.identity.minted import Mint
 from scalix_free.identity.proof import Puzzles
 from scalix_free.mail import ConsoleMailer, Outbox, SmtpMailer, mail_server
-from scalix_free.providers.openai_http import Endpoint, OpenAIHttp, open_session
+from scalix_free.models import open_catalogue
+from scalix_free.providers.openai_http import open_session
 from scalix_free.routing.attempt import Learning
 from scalix_free.routing.attempts import Attempts, Patience, Retries
 from scalix_free.routing.budgets import Spending
-from scalix_free.routing.catalogue import Account, Catalogue, Model
+from scalix_free.routing.catalogue import Catalogue
 from scalix_free.routing.health import Health as ModelHealth
 from scalix_free.routing.plan import Ranking
 from scalix_free.routing.preferences import Preferences
 from scalix_free.routing.quality import Qualities
 from scalix_free.routing.queue import Queue
 from scalix_free.routing.router import Router
-from scalix_free.runtime import LocalModel, Runtime, is_server
+from scalix_free.runtime import Runtime, is_server
 from scalix_free.serve import (
     Accounts,
     Callers,
@@ -83,7 +83,7 @@ from scalix_free.serve import (
     SessionOf,
     Sessions,
 )
-from scalix_free.settings import FreeTier, ProTier, ProviderLimits, Secret, Settings
+from scalix_free.settings import FreeTier, ProTier, Secret, Settings
 from scalix_free.storage.accounts import SqlAccounts
 from scalix_free.storage.database import Database
 from scalix_free.storage.outage import Health, OutageLedger
@@ -103,10 +103,6 @@ log = logging.getLogger(__name__)
 
 UNBOUNDED_TOKENS: Final = 10_000_000
 """What stands for a lifted ceiling of tokens."""
-
-LOCAL_PRIORITY: Final = 1_000_000
-HIDDEN_TOKENS: Final = 1_024
-"""A reasoning model's allowance for thought, where the configuration names none."""
 
 PRO_OUTPUT_TOKENS: Final = 4_096
 """What an answer of the pro tier may have where the caller names no cap."""
@@ -141,10 +137,11 @@ async def open_app(
             _opened(UsageBatches(usage_log, clock=clock)) as usage,
             _people(runtime, ledger, SqlAccounts(database), clock) as people,
             open_session() as session,
+            open_catalogue(runtime, session, clock) as catalogue,
         ):
             service = _service(
                 runtime,
-                session,
+                catalogue,
                 clock,
                 identify=people.callers.identify,
                 session_of=people.identifier.session_of,
@@ -247,7 +244,7 @@ async def _limits_store(
 
 def _service(
     runtime: Runtime,
-    session: aiohttp.ClientSession,
+    catalogue: Catalogue,
     clock: Clock,
     *,
     identify: Identify,
@@ -263,7 +260,7 @@ def _service(
         session_of=session_of,
         content=_content(settings),
         ledger=ledger,
-        router=_router(settings, _catalogue(runtime, session, clock), budgets, metrics, clock),
+        router=_router(settings, catalogue, budgets, metrics, clock),
         listeners=listeners,
         clock=clock,
         counts_whole_prompt=settings.accounting.tokens_counted == "total",
@@ -305,75 +302,8 @@ def _router(
     )
 
 
-def _catalogue(runtime: Runtime, session: aiohttp.ClientSession, clock: Clock) -> Catalogue:
-    accounts = {
-        provider.name: Account(
-            name=provider.name,
-            allowance=_allowance(provider.limits),
-            zone=None if provider.reset == "rolling" else ZoneInfo(provider.reset),
-        )
-        for provider in runtime.settings.providers
-    }
-    models = [
-        Model(
-            id=model.id,
-            provider=provider.name,
-            account=accounts[provider.name],
-            allowance=_allowance(model.limits),
-            backend=OpenAIHttp(
-                session,
-                Endpoint(
-                    base_url=provider.base_url or "",
-                    model=model.model,
-                    api_key=_reveal(provider.api_key),
-                ),
-                clock,
-            ),
-            priority=model.priority,
-            context_tokens=model.context_tokens,
-            max_output_tokens=model.max_output_tokens,
-            abilities=None if model.abilities is None else frozenset(model.abilities),
-            fallbacks=model.fallbacks,
-            hidden_tokens=(
-                (model.reasoning_allowance_tokens or HIDDEN_TOKENS) if model.reasoning else None
-            ),
-        )
-        for provider in runtime.settings.providers
-        if provider.enabled
-        for model in provider.models
-    ]
-    local = runtime.local
-    if local is not None and (not models or runtime.settings.local.use == "last-resort"):
-        models.append(_local_model(local, session, clock))
-    return Catalogue(models)
-
-
-def _allowance(limits: ProviderLimits) -> Allowance:
-    return Allowance(
-        rpm=limits.rpm,
-        rpd=limits.rpd,
-        tpm=limits.tpm,
-        tpd=limits.tpd,
-        concurrent=limits.concurrent,
-    )
-
-
 def _reveal(secret: Secret | None) -> str:
     return secret.reveal() if secret is not None else ""
-
-
-def _local_model(local: LocalModel, session: aiohttp.ClientSession, clock: Clock) -> Model:
-    endpoint = Endpoint(base_url=local.base_url, model=local.name, api_key=local.key)
-    return Model(
-        id=local.id,
-        provider="local",
-        backend=OpenAIHttp(session, endpoint, clock),
-        priority=LOCAL_PRIORITY,
-        context_tokens=local.context_tokens,
-        max_output_tokens=local.max_output_tokens,
-        abilities=frozenset(("json",)),
-        demonstration=local.demonstration,
-    )
 
 
 # ── People ───────────────────────────────────────────────────────────────────────────────────

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import datetime
 import logging
 import os
 import sys
@@ -111,7 +112,9 @@ def _ask(options: argparse.Namespace) -> int:
 def _models(options: argparse.Namespace) -> int:
     settings = _load(options).settings
     local = choose_local(settings)
-    for line in model_lines(settings, local if isinstance(local, LocalModel) else None):
+    today = datetime.datetime.now(datetime.UTC).date()
+    known = local if isinstance(local, LocalModel) else None
+    for line in model_lines(settings.catalogue, known, today):
         print(line)
     if isinstance(local, Absent):
         print(f"no local model: {local.reason}")

@@ -237,7 +237,7 @@ def is_wanted(settings: Settings) -> bool:
     """Whether the local model is to answer anything."""
     if settings.local.use == "never":
         return False
-    alone = not any(provider.enabled for provider in settings.providers)
+    alone = not any(entry.serves for entry in settings.catalogue)
     return alone or settings.local.use == "last-resort"
 
 

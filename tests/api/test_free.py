@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from tests.api.models import ALL, GOOD
 from tests.service import WIDE_OPEN, HeldClock, provider, served
 from tests.world import RunningWorld
 
+NOVEMBER_MS = 1_795_651_200_000  # 2026-11-26
 NAMES = ["requests_hour", "requests_day", "tokens_day", "concurrent"]
 
 
@@ -138,3 +140,89 @@ def test_a_model_is_shown(caller: Caller, model: str) -> None:
 def test_a_model_that_is_not_there_is_not_found(caller: Caller) -> None:
     error = refused(caller.request("GET", "/v1/models/gpt-4o"), 404, "not_found")
     assert error.param == "model"
+
+
+SHIPPED = """
+[[providers]]
+name = "gemini"
+base_url = "{}"
+"""
+"""A provider of the catalogue, asked elsewhere."""
+
+
+async def test_what_is_known_of_a_model_is_shown(tmp_path: Path, world: RunningWorld) -> None:
+    async with (
+        served(tmp_path, SHIPPED.format(world.base_url), clock=HeldClock(NOVEMBER_MS)) as service,
+        httpx.AsyncClient(base_url=service.url, trust_env=False) as client,
+    ):
+        card = (await client.get("/v1/models/gemini/gemini-2.5-flash")).json()
+
+    assert card | {"description": ""} == {
+        "id": "gemini/gemini-2.5-flash",
+        "object": "model",
+        "created": 0,
+        "owned_by": "gemini",
+        "demonstration": False,
+        "context_tokens": 1_048_576,
+        "max_output_tokens": 65_536,
+        "abilities": ["images", "json", "tools"],
+        "quality": 1000,
+        "class": "high",
+        "fit": ["general", "coding"],
+        "status": "live",
+        "retires_at": "2026-12-01T00:00:00Z",
+        "successor": "gemini/gemini-3.5-flash-lite",
+        "terms": {
+            "trains_on_prompts": True,
+            "human_review": True,
+            "evaluation_only": None,
+            "no_resale": None,
+            "blocked_regions": ["EEA", "CH", "GB"],
+            "min_age": 18,
+            "public_service": "conditional",
+            "says": card["terms"]["says"],
+        },
+        "description": "",
+    }
+
+
+async def test_models_that_ended_stand_apart_and_name_who_has_their_place(
+    tmp_path: Path, world: RunningWorld
+) -> None:
+    clock = HeldClock(NOVEMBER_MS)
+    async with (
+        served(tmp_path, SHIPPED.format(world.base_url), clock=clock) as service,
+        httpx.AsyncClient(base_url=service.url, trust_env=False) as client,
+    ):
+
+        async def there() -> tuple[set[str], dict[str, Any]]:
+            found = (await client.get("/v1/models")).json()
+            return {card["id"] for card in found["data"]}, {m["id"]: m for m in found["gone"]}
+
+        models, ended = await there()
+        assert not models & set(ended)
+        assert "gemini/gemini-2.5-flash" in models
+        assert ended["gemini/gemini-pro"] == {
+            "id": "gemini/gemini-pro",
+            "owned_by": "gemini",
+            "status": "gone",
+            "since": "2025-02-15T00:00:00Z",
+            "successor": "gemini/gemini-3.8-flash",
+        }
+        missing = await client.get("/v1/models/gemini/gemini-pro")
+        paid = await client.get("/v1/models/gemini/gemini-4-argon")
+
+        clock.advance(7 * 86_400)  # into December
+        models, ended = await there()
+        assert "gemini/gemini-2.5-flash" not in models
+        assert ended["gemini/gemini-2.5-flash"]["since"] == "2026-12-01T00:00:00Z"
+
+        asked = question(model="gemini/gemini-2.5-flash")
+        answer = await client.post(COMPLETIONS, json=asked)
+
+    assert missing.status_code == paid.status_code == 404
+    message = missing.json()["error"]["message"]
+    assert message == "This model is gone. In its place: gemini/gemini-3.8-flash."
+    assert paid.json()["error"]["message"].startswith("This model is not free. GET /v1/models")
+    assert answer.headers["x-scalix-model"] == "gemini/gemini-3.5-flash-lite"
+    assert answer.headers["x-scalix-model-requested"] == "gemini/gemini-2.5-flash"

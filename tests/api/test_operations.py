@@ -188,13 +188,13 @@ def test_each_way_to_end_counts_once(
     somebody: Callable[[], Caller], fresh: Fresh, metrics: Callable[[], dict[Sample, float]]
 ) -> None:
     caller, other = somebody(), somebody()
-    fresh.behave(breaking("cut"), "hang")
+    fresh.behave("500", breaking("cut"), "hang")
     before = metrics()
     caller.answer()  # answered
     caller.stream()  # answered
     caller.ask(n=2)  # refused
     caller.ask("x" * 200_000)  # refused
-    caller.ask(model=alone("500"))  # failed
+    caller.ask(model=fresh.id)  # failed
     caller.ask(model=alone("429"))  # failed
     caller.stream(model=fresh.id)  # failed, in the middle
     with Raw(caller.url) as raw:  # abandoned

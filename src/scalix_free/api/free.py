@@ -14,10 +14,11 @@ from scalix_free.api.errors import ErrorResponse, ErrorWriter
 from scalix_free.api.exchange import Visitors, headers_of, request_id_of
 from scalix_free.api.headers import as_pairs, reset_time
 from scalix_free.core.chat import OWN_MODEL
+from scalix_free.core.clock import utc
 from scalix_free.core.errors import Code, Refusal
 from scalix_free.core.ledger import Unit
 from scalix_free.core.standing import Standing
-from scalix_free.routing.catalogue import Model
+from scalix_free.routing.catalogue import Catalogue, Gone, Model, Terms
 from scalix_free.serve import Refused, Service
 
 UNITS: Final = {Unit.REQUESTS: "requests", Unit.TOKENS: "tokens", Unit.CALLS: "calls"}
@@ -56,8 +57,25 @@ class Quota(msgspec.Struct, kw_only=True):
     windows: list[Window]
 
 
+class ProviderTerms(msgspec.Struct, kw_only=True):
+    """A provider's terms, as others read them; null where nobody said."""
+
+    trains_on_prompts: bool | None
+    human_review: bool | None
+    evaluation_only: bool | None
+    no_resale: bool | None
+    blocked_regions: list[str]
+    min_age: int | None
+    public_service: str | None
+    says: str | None
+
+
 class ModelCard(msgspec.Struct, kw_only=True):
-    """A model that may be named. A demonstration model is no assistant."""
+    """A model that may be named. A demonstration model is no assistant.
+
+    ``quality`` is what is expected of it, in thousandths; ``class`` is ``high``, ``medium`` or
+    ``low``. ``retires_at`` is when it ends, and ``successor`` who has its place then.
+    """
 
     id: str
     object: str = "model"
@@ -65,14 +83,34 @@ class ModelCard(msgspec.Struct, kw_only=True):
     owned_by: str
     demonstration: bool
     context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    abilities: list[str] | None = None
+    quality: int | None = None
+    grade: str | None = msgspec.field(name="class", default=None)
+    fit: list[str] = []
+    status: str = "live"
+    retires_at: str | None = None
+    successor: str | None = None
+    terms: ProviderTerms | None = None
     description: str
 
 
+class GoneModel(msgspec.Struct, kw_only=True):
+    """A model that cannot be called: ``gone``, ``paid`` for, or an ``alias`` of its successor."""
+
+    id: str
+    owned_by: str
+    status: str
+    since: str | None
+    successor: str | None
+
+
 class ModelList(msgspec.Struct, kw_only=True):
-    """The models, ``scalix-free`` first."""
+    """The models, ``scalix-free`` first; those that ended stand apart."""
 
     object: str = "list"
     data: list[ModelCard]
+    gone: list[GoneModel]
 
 
 Answer = Response[Any]
@@ -102,7 +140,13 @@ def free_routes(
 
     @get(["/v1/models", "/models"], summary="The models that may be named")
     async def models() -> Response[ModelList]:
-        return Response(ModelList(data=[_OWN_CARD, *map(_card, service.models())]))
+        catalogue = service.catalogue
+        return Response(
+            ModelList(
+                data=[_OWN_CARD, *(_card(model, catalogue) for model in service.models())],
+                gone=[_gone(model, catalogue) for model in catalogue.gone()],
+            )
+        )
 
     @get("/v1/models/{model_id:path}", summary="One model")
     async def model(
@@ -113,12 +157,10 @@ def free_routes(
         found = service.catalogue.get(wanted)
         if wanted != OWN_MODEL and found is None:
             missing = Refusal(
-                code=Code.NOT_FOUND,
-                message="There is no such model. GET /v1/models lists those that there are.",
-                param="model",
+                code=Code.NOT_FOUND, message=_missing(wanted, service.catalogue), param="model"
             )
             return refuse(errors, request, missing)
-        return Response(_OWN_CARD if found is None else _card(found))
+        return Response(_OWN_CARD if found is None else _card(found, service.catalogue))
 
     return [limits, quota, models, model]
 
@@ -181,15 +223,63 @@ _OWN_CARD: Final = ModelCard(
 )
 
 
-def _card(model: Model) -> ModelCard:
+def _card(model: Model, catalogue: Catalogue) -> ModelCard:
     return ModelCard(
         id=model.id,
         owned_by=model.provider,
         demonstration=model.demonstration,
         context_tokens=model.context_tokens,
+        max_output_tokens=model.max_output_tokens,
+        abilities=None if model.abilities is None else sorted(model.abilities),
+        quality=model.quality,
+        grade=model.grade,
+        fit=list(model.fit),
+        status=model.status,
+        retires_at=None if model.retires_ms is None else utc(model.retires_ms),
+        successor=catalogue.successor(model.id),
+        terms=_terms(model.terms),
         description=(
             "A demonstration model: it shows that the service works and is no assistant."
             if model.demonstration
             else f"A model of {model.provider}."
         ),
     )
+
+
+def _terms(terms: Terms) -> ProviderTerms:
+    return ProviderTerms(
+        trains_on_prompts=terms.trains_on_prompts,
+        human_review=terms.human_review,
+        evaluation_only=terms.evaluation_only,
+        no_resale=terms.no_resale,
+        blocked_regions=list(terms.blocked_regions),
+        min_age=terms.min_age,
+        public_service=terms.public_service,
+        says=terms.says,
+    )
+
+
+def _gone(model: Gone, catalogue: Catalogue) -> GoneModel:
+    return GoneModel(
+        id=model.id,
+        owned_by=model.provider,
+        status=model.why,
+        since=None if model.since_ms is None else utc(model.since_ms),
+        successor=catalogue.successor(model.id) or model.successor,
+    )
+
+
+def _missing(model_id: str, catalogue: Catalogue) -> str:
+    listed = "GET /v1/models lists those that there are."
+    for model in catalogue.gone():
+        if model.id == model_id:
+            heir = catalogue.successor(model_id)
+            return f"{ENDED[model.why]} {f'In its place: {heir}.' if heir else listed}"
+    return f"There is no such model. {listed}"
+
+
+ENDED: Final = {
+    "gone": "This model is gone.",
+    "paid": "This model is not free.",
+    "alias": "This is another name of a model.",
+}

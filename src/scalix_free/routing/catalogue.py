@@ -1,17 +1,41 @@
-"""The models that there are."""
+"""The models that there are, and those that were."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
-from scalix_free.core.budget import Allowance
-from scalix_free.core.ports import Backend
+from scalix_free.core.budget import FOREVER_MS, Allowance
+from scalix_free.core.clock import wall_clock
+from scalix_free.core.ports import Backend, Clock
 
 UNLIMITED: Final = Allowance()
 AVERAGE_QUALITY: Final = 600
+
+Why: TypeAlias = Literal["gone", "paid", "alias"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a provider's terms say, as far as anybody knows; None where nobody does.
+
+    ``blocked_regions`` are ISO country codes, and EEA, whose end users may not be served;
+    ``min_age`` is of end users, in years; ``says`` is a sentence for people.
+    """
+
+    trains_on_prompts: bool | None = None
+    human_review: bool | None = None
+    evaluation_only: bool | None = None
+    no_resale: bool | None = None
+    blocked_regions: tuple[str, ...] = ()
+    min_age: int | None = None
+    public_service: str | None = None
+    says: str | None = None
+
+
+UNKNOWN_TERMS: Final = Terms()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +59,9 @@ class Model:
     ``abilities`` is None where nobody said: then it is taken to be able. ``fallbacks`` are ids
     tried first after this one. A ``demonstration`` model shows that the service works and is no
     assistant. ``hidden_tokens`` is a reasoning model's allowance on top of the cap. ``quality`` is
-    what its answers are expected to be worth, in thousandths, until they are known.
+    what its answers are expected to be worth, in thousandths, until they are known; ``grade`` its
+    class in words, and ``fit`` what it is good at. From ``retires_ms`` on it is gone, and
+    ``successor`` has its place. ``barred_for_resale``: whoever pays must not be served by it.
     """
 
     id: str
@@ -51,6 +77,13 @@ class Model:
     fallbacks: tuple[str, ...] = ()
     demonstration: bool = False
     hidden_tokens: int | None = None
+    grade: str | None = None
+    fit: tuple[str, ...] = ()
+    status: str = "live"
+    retires_ms: int | None = None
+    successor: str | None = None
+    terms: Terms = UNKNOWN_TERMS
+    barred_for_resale: bool = False
 
     @property
     def is_metered(self) -> bool:
@@ -67,42 +100,199 @@ class Model:
         return self.context_tokens is None or prompt_tokens < self.context_tokens
 
 
-class Catalogue:
-    """All models, in the order in which they are tried: by priority, then as configured."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """A model that is never called: it ended, is paid for, or is another name of its successor.
 
-    def __init__(self, models: Iterable[Model]) -> None:
-        self._models = tuple(sorted(models, key=lambda model: model.priority))
-        self._by_id = {model.id: model for model in self._models}
-        self.is_metered = any(model.is_metered for model in self._models)
-        self._everybody = tuple(self._unfold(self._models))
-        self._alone = {model.id: tuple(self._unfold([model])) for model in self._models}
+    ``since_ms`` is when it ended, None where nobody knows. Its place is ``priority`` and
+    ``fallbacks``.
+    """
+
+    id: str
+    provider: str
+    why: Why = "gone"
+    since_ms: int | None = None
+    successor: str | None = None
+    priority: int = 100
+    fallbacks: tuple[str, ...] = ()
+
+
+class Catalogue:
+    """All models, in the order in which they are tried: by priority, then as given.
+
+    A model whose time has come is gone from that moment on. ``restock`` replaces all of them at
+    once: whoever has asked before goes on with what they got.
+    """
+
+    def __init__(
+        self, models: Iterable[Model], gone: Iterable[Gone] = (), *, clock: Clock = wall_clock
+    ) -> None:
+        self._clock = clock
+        self._stock = _stock(tuple(models), tuple(gone), clock())
 
     def __iter__(self) -> Iterator[Model]:
-        return iter(self._models)
+        return iter(self._current().models)
 
     def __len__(self) -> int:
-        return len(self._models)
+        return len(self._current().models)
+
+    @property
+    def is_metered(self) -> bool:
+        """Whether any model has a limit."""
+        return self._current().is_metered
 
     def candidates(self, model_id: str) -> tuple[Model, ...]:
         """Who may answer whoever asks for this model, in order; each stands once.
 
-        A model that was asked for comes alone, with its own fallbacks; otherwise all come, each
-        followed by its fallbacks.
+        A model that was asked for comes alone, with its own fallbacks, and for one that is gone
+        its successor does; otherwise all come, each followed by its fallbacks.
         """
-        return self._alone.get(model_id, self._everybody)
-
-    def _unfold(self, models: Iterable[Model]) -> Iterator[Model]:
-        seen: set[str] = set()
-        waiting = list(models)
-        while waiting:
-            model = waiting.pop(0)
-            if model.id in seen:
-                continue
-            seen.add(model.id)
-            yield model
-            fallbacks = map(self._by_id.get, model.fallbacks)
-            waiting[:0] = [fallback for fallback in fallbacks if fallback is not None]
+        stock = self._current()
+        alone = stock.alone.get(model_id)
+        if alone is None and (heir := stock.heirs.get(model_id)) is not None:
+            alone = stock.alone[heir]
+        return stock.everybody if alone is None else alone
 
     def get(self, model_id: str) -> Model | None:
-        """The model of this id, if there is one."""
-        return self._by_id.get(model_id)
+        """The model of this id, if there is one that can be called."""
+        return self._current().by_id.get(model_id)
+
+    def gone(self) -> Sequence[Gone]:
+        """The models that are never called."""
+        return self._current().gone
+
+    def successor(self, model_id: str) -> str | None:
+        """The model that has the place of this one, by way of all that followed each other.
+
+        None for a model that nothing succeeds; a model that can be called still may have one.
+        """
+        stock = self._current()
+        heir = stock.heirs.get(model_id)
+        if heir is None and (model := stock.by_id.get(model_id)) is not None:
+            heir = stock.resolved(model.successor)
+        return heir
+
+    def restock(self, models: Iterable[Model], gone: Iterable[Gone] = ()) -> None:
+        """Have these models from now on."""
+        self._stock = _stock(tuple(models), tuple(gone), self._clock())
+
+    def _current(self) -> _Stock:
+        stock = self._stock
+        now_ms = self._clock()
+        if now_ms >= stock.until_ms:
+            self._stock = stock = _stock(stock.given, stock.given_gone, now_ms)
+        return stock
+
+
+@dataclass(frozen=True, slots=True)
+class _Stock:
+    """The models as they are until the next one retires.
+
+    ``given`` are the models before anybody retired or inherited. ``heirs`` has the id of the model
+    that can be called in the place of one that is gone.
+    """
+
+    given: tuple[Model, ...]
+    given_gone: tuple[Gone, ...]
+    models: tuple[Model, ...]
+    gone: tuple[Gone, ...]
+    by_id: Mapping[str, Model]
+    heirs: Mapping[str, str]
+    everybody: tuple[Model, ...]
+    alone: Mapping[str, tuple[Model, ...]]
+    is_metered: bool
+    until_ms: int
+
+    def resolved(self, model_id: str | None) -> str | None:
+        """The id, or that of its heir; None where neither can be called."""
+        if model_id is None or model_id in self.by_id:
+            return model_id
+        return self.heirs.get(model_id)
+
+
+def _stock(given: tuple[Model, ...], given_gone: tuple[Gone, ...], now_ms: int) -> _Stock:
+    retired = {model.id for model in given if _is_over(model, now_ms)}
+    gone = (*given_gone, *(_gone_of(model) for model in given if model.id in retired))
+    rest = [model for model in given if model.id not in retired]
+    heirs = _heirs(gone, {model.id for model in rest})
+    models = tuple(sorted(_inherit(rest, gone, heirs), key=lambda model: model.priority))
+    by_id = {model.id: model for model in models}
+    return _Stock(
+        given=given,
+        given_gone=given_gone,
+        models=models,
+        gone=gone,
+        by_id=by_id,
+        heirs=heirs,
+        everybody=tuple(_unfold(models, by_id)),
+        alone={model.id: tuple(_unfold([model], by_id)) for model in models},
+        is_metered=any(model.is_metered for model in models),
+        until_ms=min(
+            (model.retires_ms for model in models if model.retires_ms is not None),
+            default=FOREVER_MS,
+        ),
+    )
+
+
+def _is_over(model: Model, now_ms: int) -> bool:
+    return model.retires_ms is not None and model.retires_ms <= now_ms
+
+
+def _gone_of(model: Model) -> Gone:
+    return Gone(
+        id=model.id,
+        provider=model.provider,
+        since_ms=model.retires_ms,
+        successor=model.successor,
+        priority=model.priority,
+        fallbacks=model.fallbacks,
+    )
+
+
+def _heirs(gone: Sequence[Gone], there: set[str]) -> dict[str, str]:
+    """Whoever can be called in the place of each that is gone."""
+    next_of = {model.id: model.successor for model in gone if model.id not in there}
+    heirs: dict[str, str] = {}
+    for model_id, successor in next_of.items():
+        passed, heir = {model_id}, successor
+        while heir is not None and heir not in there and heir not in passed:
+            passed.add(heir)
+            heir = next_of.get(heir)
+        if heir in there:
+            heirs[model_id] = heir
+    return heirs
+
+
+def _inherit(
+    models: Sequence[Model], gone: Sequence[Gone], heirs: Mapping[str, str]
+) -> Iterator[Model]:
+    """The models with the best place of those that they succeed; fallbacks lead to who is there."""
+    places: dict[str, Gone] = {}
+    for former in sorted(gone, key=lambda model: model.priority):
+        heir = heirs.get(former.id)
+        if heir is not None:
+            places.setdefault(heir, former)
+    for model in models:
+        place = places.get(model.id)
+        fallbacks, priority = model.fallbacks, model.priority
+        if place is not None:
+            fallbacks, priority = fallbacks or place.fallbacks, min(priority, place.priority)
+        there = [heirs.get(fallback, fallback) for fallback in fallbacks]
+        fallbacks = tuple(dict.fromkeys(name for name in there if name != model.id))
+        if (fallbacks, priority) == (model.fallbacks, model.priority):
+            yield model
+        else:
+            yield replace(model, fallbacks=fallbacks, priority=priority)
+
+
+def _unfold(models: Iterable[Model], by_id: Mapping[str, Model]) -> Iterator[Model]:
+    seen: set[str] = set()
+    waiting = list(models)
+    while waiting:
+        model = waiting.pop(0)
+        if model.id in seen:
+            continue
+        seen.add(model.id)
+        yield model
+        fallbacks = map(by_id.get, model.fallbacks)
+        waiting[:0] = [fallback for fallback in fallbacks if fallback is not None]

@@ -6,7 +6,9 @@ Only `app` and `cli` import this package; the rooms are handed plain values.
 
 from scalix_free.settings.errors import SettingsError
 from scalix_free.settings.loading import Loaded, load
+from scalix_free.settings.merging import barred
 from scalix_free.settings.secret import Secret, SecretUrl
+from scalix_free.settings.shipped import shipped, vendor_terms
 from scalix_free.settings.toml_text import effective
 from scalix_free.settings.tree import (
     Abuse,
@@ -21,16 +23,19 @@ from scalix_free.settings.tree import (
     Local,
     Mail,
     Model,
+    ModelEntry,
     Networks,
     Payments,
     Policy,
     ProTier,
     Provider,
+    ProviderEntry,
     ProviderLimits,
     Routing,
     Server,
     Settings,
     Store,
+    Terms,
     Tiers,
 )
 
@@ -48,11 +53,13 @@ __all__ = [
     "Local",
     "Mail",
     "Model",
+    "ModelEntry",
     "Networks",
     "Payments",
     "Policy",
     "ProTier",
     "Provider",
+    "ProviderEntry",
     "ProviderLimits",
     "Routing",
     "Secret",
@@ -61,7 +68,11 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Store",
+    "Terms",
     "Tiers",
+    "barred",
     "effective",
     "load",
+    "shipped",
+    "vendor_terms",
 ]

@@ -1,8 +1,9 @@
 """What no single value shows: how the keys of a configuration have to fit together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 
 from scalix_free.settings.errors import Key
+from scalix_free.settings.shipped import Shipped
 from scalix_free.settings.tree import (
     Addresses,
     FreeTier,
@@ -19,8 +20,9 @@ MOST_ROWS = 1_000  # core.ledger's: larger windows are not kept row by row
 OURS = "scalix-free"  # the model that is not one: the router itself
 
 
-def complaints(settings: Settings) -> Iterator[Complaint]:
+def complaints(settings: Settings, catalogue: Shipped) -> Iterator[Complaint]:
     """Yield what does not fit, as a key and what is wrong with it."""
+    shipped = catalogue.by_name()
     yield from _secret(settings.server)
     yield from _tier(settings.tiers.anonymous, ("tiers", "anonymous"))
     yield from _tier(settings.tiers.registered, ("tiers", "registered"))
@@ -28,8 +30,8 @@ def complaints(settings: Settings) -> Iterator[Complaint]:
     yield from _users(settings.addresses)
     yield from _names(settings.providers)
     for at, provider in enumerate(settings.providers):
-        yield from _provider(provider, ("providers", at))
-    yield from _models(settings.providers)
+        yield from _provider(provider, ("providers", at), is_shipped=provider.name in shipped)
+    yield from _models(settings.providers, catalogue.ids())
 
 
 def _secret(server: Server) -> Iterator[Complaint]:
@@ -74,7 +76,7 @@ def _names(providers: tuple[Provider, ...]) -> Iterator[Complaint]:
             yield ("providers", at, "name"), what
 
 
-def _provider(provider: Provider, key: Key) -> Iterator[Complaint]:
+def _provider(provider: Provider, key: Key, *, is_shipped: bool) -> Iterator[Complaint]:
     is_pool = provider.kind == "litellm-proxy"
     if provider.base_urls and not is_pool:
         yield (*key, "base_urls"), 'is for kind = "litellm-proxy"; write base_url'
@@ -84,6 +86,8 @@ def _provider(provider: Provider, key: Key) -> Iterator[Complaint]:
         return  # a row that only switches one of the catalogue off
     if is_pool and not provider.base_urls:
         yield (*key, "base_urls"), 'is missing: kind = "litellm-proxy" needs at least one'
+    if is_shipped:
+        return  # the catalogue says the rest
     if provider.kind == "openai" and provider.base_url is None:
         yield (*key, "base_url"), 'is missing: kind = "openai" needs one'
     if provider.kind == "openai" and not provider.models:
@@ -93,7 +97,7 @@ def _provider(provider: Provider, key: Key) -> Iterator[Complaint]:
         )
 
 
-def _models(providers: tuple[Provider, ...]) -> Iterator[Complaint]:
+def _models(providers: tuple[Provider, ...], shipped: Collection[str]) -> Iterator[Complaint]:
     models: dict[Key, Model] = {
         ("providers", at, "models", position): model
         for at, provider in enumerate(providers)
@@ -104,10 +108,10 @@ def _models(providers: tuple[Provider, ...]) -> Iterator[Complaint]:
         if seen.setdefault(model.id, key) != key:
             yield (*key, "id"), f'"{model.id}" is the id of another model already'
     for key, model in models.items():
-        yield from _model(model, key, seen)
+        yield from _model(model, key, {*seen, *shipped})
 
 
-def _model(model: Model, key: Key, known: Mapping[str, Key]) -> Iterator[Complaint]:
+def _model(model: Model, key: Key, known: Collection[str]) -> Iterator[Complaint]:
     if model.id == OURS:
         yield (*key, "id"), f'"{OURS}" is the name of the service itself'
     for at, fallback in enumerate(model.fallbacks):

@@ -15,12 +15,10 @@ LACKING: dict[str, str] = {
     "providers[].base_urls": "there are no pools of proxies",
     "abuse.*": "abuse is not scored",
     "payments.*": "nothing is sold",
-    "policy.*": "there is no catalogue to filter",
 }
 
 _LITELLM = "LiteLLM's proxy as a pool is not in this version"
 _PAYMENTS = "payments are not in this version"
-_CATALOGUE = "the provider catalogue is not in this version: add a [[providers]] table"
 
 # Variables that would switch such a feature on by being there.
 VARIABLES: dict[str, str] = {
@@ -28,23 +26,6 @@ VARIABLES: dict[str, str] = {
     "LITELLM_MASTER_KEY": f'{_LITELLM}: add a [[providers]] table of kind = "openai"',
     "STRIPE_API_KEY": _PAYMENTS,
     "STRIPE_WEBHOOK_SECRET": _PAYMENTS,
-    "GEMINI_API_KEY": _CATALOGUE,
-    "GOOGLE_API_KEY": _CATALOGUE,
-    "OPENROUTER_API_KEY": _CATALOGUE,
-    "GROQ_API_KEY": _CATALOGUE,
-    "MISTRAL_API_KEY": _CATALOGUE,
-    "CLOUDFLARE_API_KEY": _CATALOGUE,
-    "ZAI_API_KEY": _CATALOGUE,
-    "NVIDIA_NIM_API_KEY": _CATALOGUE,
-    "COHERE_API_KEY": _CATALOGUE,
-    "SAMBANOVA_API_KEY": _CATALOGUE,
-    "HF_TOKEN": _CATALOGUE,
-    "CEREBRAS_API_KEY": _CATALOGUE,
-    "DEEPSEEK_API_KEY": _CATALOGUE,
-    "TOGETHER_API_KEY": _CATALOGUE,
-    "TOGETHERAI_API_KEY": _CATALOGUE,
-    "OLLAMA_API_KEY": _CATALOGUE,
-    "CODESTRAL_API_KEY": _CATALOGUE,
 }
 
 

@@ -11,7 +11,9 @@ from scalix_free.settings.checks import bounds_users, complaints
 from scalix_free.settings.draft import drafted
 from scalix_free.settings.errors import Key, SettingsError
 from scalix_free.settings.lacking import lacking, warnings
+from scalix_free.settings.merging import Variables, merged, without_effect
 from scalix_free.settings.reading import Reading
+from scalix_free.settings.shipped import shipped
 from scalix_free.settings.texts import origin_of
 from scalix_free.settings.tree import Addresses, FreeTier, Local, Server, Settings, Tiers
 
@@ -54,15 +56,21 @@ def load(
 
     reading = Reading(draft, environ)
     settings = _derived(reading.settings(), reading.written, draft.folder)
-    for key, what in chain(complaints(settings), lacking(reading.written)):
+    catalogue = shipped()
+    for key, what in chain(complaints(settings, catalogue), lacking(reading.written)):
         raise draft.error(key, what)
+    variables = Variables(environ, reading.used)
 
     settings = msgspec.structs.replace(
         settings,
         data_dir=cwd / (data or environ.get("SCALIX_FREE_DATA") or "data"),
         workers=1 if workers is None else workers,
+        catalogue=merged(settings, catalogue, variables, reading.written),
     )
-    told = tuple(warnings(environ, reading.used))
+    told = (
+        *warnings(environ, reading.used),
+        *without_effect(settings, catalogue, variables),
+    )
     return Loaded(settings=settings, source=draft.source, warnings=told)
 
 

@@ -137,7 +137,7 @@ def _fitted(raw: object, kind: Kind) -> object:
     if kind.form.nothing is not None and raw == kind.form.nothing:
         return None
     if isinstance(raw, str):
-        _presentable(raw)
+        presentable(raw)
     # Written this way round, since nothing is less than or equal to anything in a nan.
     if isinstance(raw, int | float) and not abs(raw) <= MOST:
         raise UnfitError
@@ -148,7 +148,8 @@ def _fitted(raw: object, kind: Kind) -> object:
     return value if kind.form.read is None else kind.form.read(str(value))
 
 
-def _presentable(text: str) -> None:
+def presentable(text: str) -> None:
+    """Raise UnfitError for a text that no key holds."""
     if any(char < " " or char == "\x7f" for char in text):
         raise UnfitError("holds a control character, such as a line break")
     try:

@@ -20,6 +20,11 @@ SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ
 TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW
 """
 
+# The European Economic Area: the European Union, Iceland, Liechtenstein and Norway.
+EEA = """
+AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK
+"""
+
 EVERYBODY = (
     "{} is refused: anybody could then claim any address; "
     'list the networks of your own proxies, such as ["10.0.0.0/8"]'

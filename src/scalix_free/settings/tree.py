@@ -4,6 +4,7 @@ Units are part of the names (`_s` seconds, `_bytes`, `_tokens`). None stands for
 lifted, or for something that was not given. How a value is written is `form`'s matter.
 """
 
+import datetime
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -221,7 +222,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An account with somebody who runs models.
 
-    base_url: without a final `/`; always there when an enabled provider is of kind `openai`.
+    base_url: without a final `/`; None leaves it to the shipped catalogue.
     base_urls: roots of LiteLLM proxies. api_key: None: none is sent.
     limits: shared by all models. reset: IANA zone of the provider's day, or `rolling`.
     """
@@ -332,14 +333,124 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     min_age: Age = 18
 
 
+# ── What follows from them and from the shipped catalogue ────────────────────────────────────
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A provider's terms, as others read them. None: nobody said.
+
+    blocked_regions: ISO country codes, and `EEA`, whose end users may not be served. min_age: of
+    end users, in years. says: the reading in a sentence.
+    """
+
+    trains_on_prompts: bool | None = None
+    human_review: bool | None = None
+    evaluation_only: bool | None = None
+    no_resale: bool | None = None
+    blocked_regions: tuple[str, ...] | None = None
+    min_age: int | None = None
+    public_service: (
+        Literal["yes", "conditional", "restricted", "ambiguous", "unclear", "no"] | None
+    ) = None
+    says: str | None = None
+
+    def over(self, other: "Terms") -> "Terms":
+        """These terms, and what they leave open as the others have it."""
+        own = {
+            name: value
+            for name in self.__struct_fields__
+            if (value := getattr(self, name)) is not None
+        }
+        return msgspec.structs.replace(other, **own)
+
+
+Class = Literal["high", "medium", "low"]
+Fit = Literal["coding", "general", "reasoning"]
+Status = Literal["live", "preview", "restricted", "trial", "alias", "paid", "gone"]
+CALLED: tuple[Status, ...] = ("live", "preview", "restricted", "trial")
+AVERAGE_QUALITY = 600
+
+
+class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A model of the catalogue as it holds here.
+
+    firm: whether `limits` are the operator's. quality: thousandths. grade: its class.
+    retires: the first day on which it is gone, by UTC. left_out: why the policy bars it, or "".
+    listed: whether the provider's own list names it, so that its absence there means something.
+    """
+
+    id: str
+    model: str
+    priority: int = 100
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    limits: ProviderLimits = ProviderLimits()
+    firm: bool = True
+    fallbacks: tuple[str, ...] = ()
+    abilities: tuple[Ability, ...] | None = None
+    reasoning: bool = False
+    reasoning_allowance_tokens: int | None = None
+    quality: int = AVERAGE_QUALITY
+    grade: Class | None = None
+    fit: tuple[Fit, ...] = ()
+    status: Status = "live"
+    retires: datetime.date | None = None
+    successor: str | None = None
+    listed: bool = True
+    terms: Terms = Terms()
+    left_out: str = ""
+
+    @property
+    def is_called(self) -> bool:
+        """Whether it may be asked anything, until it retires."""
+        return self.status in CALLED and not self.left_out
+
+    def has_retired(self, today: datetime.date) -> bool:
+        """Whether its last day is over."""
+        return self.retires is not None and self.retires <= today
+
+
+class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An account of the catalogue as it holds here: an operator's, or a shipped one.
+
+    missing: variables that have to be set to switch it on. off: why it is off, or "".
+    vendor_terms: terms of models by how their names begin. discovers: whether it has a list of
+    free models that is read while the service runs.
+    """
+
+    name: str
+    label: str
+    shipped: bool
+    base_url: str
+    api_key: Secret | None = None
+    limits: ProviderLimits = ProviderLimits()
+    firm: bool = True
+    reset: str = "UTC"
+    counts_answers: bool = True
+    terms: Terms = Terms()
+    vendor_terms: tuple[tuple[str, Terms], ...] = ()
+    discovers: bool = False
+    missing: tuple[str, ...] = ()
+    off: str = ""
+    models: tuple[ModelEntry, ...] = ()
+
+    @property
+    def serves(self) -> tuple[ModelEntry, ...]:
+        """The models that may be asked."""
+        return () if self.off else tuple(model for model in self.models if model.is_called)
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything an operator decides.
 
     data_dir and workers come from the command line and the environment, not from the file.
+    catalogue: what follows from `providers`, `policy`, the variables of keys and the shipped
+    catalogue; an operator's own providers come first.
     """
 
     data_dir: Annotated[Path, Form(outside=True)] = Path("data")
     workers: Annotated[int, Form(outside=True)] = 1
+    catalogue: Annotated[tuple[ProviderEntry, ...], Form(outside=True)] = ()
     server: Server = Server()
     store: Store = Store()
     tiers: Tiers = Tiers()

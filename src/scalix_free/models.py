@@ -1,0 +1,279 @@
+"""Builds the catalogue from the settings, and keeps it fresh while the service runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import aiohttp
+import msgspec
+
+from scalix_free.core.budget import Allowance
+from scalix_free.core.ports import Backend, Clock
+from scalix_free.providers.openai_http import Endpoint, OpenAIHttp
+from scalix_free.providers.openrouter_models import FreeModel, ListUnavailable, free_models
+from scalix_free.routing.catalogue import Account, Catalogue, Gone, Model, Terms, Why
+from scalix_free.runtime import LocalModel, Runtime
+from scalix_free.settings import (
+    ModelEntry,
+    Policy,
+    ProviderEntry,
+    ProviderLimits,
+    Secret,
+    barred,
+    vendor_terms,
+)
+from scalix_free.settings import Terms as WrittenTerms
+
+log = logging.getLogger(__name__)
+
+LOCAL_PRIORITY: Final = 1_000_000
+HIDDEN_TOKENS: Final = 1_024
+"""A reasoning model's allowance for thought, where the configuration names none."""
+NEW_QUALITY: Final = 500
+"""What is expected of a model that a provider's list names and the shipped catalogue does not."""
+REFRESH_S: Final = 4 * 3_600.0
+RETRY_S: Final = 600.0
+
+Pause = Callable[[float], Awaitable[object]]
+
+
+@asynccontextmanager
+async def open_catalogue(
+    runtime: Runtime,
+    session: aiohttp.ClientSession,
+    clock: Clock,
+    pause: Pause = asyncio.sleep,
+) -> AsyncIterator[Catalogue]:
+    """The catalogue; until it is left, lists of free models are read in the background."""
+    shelf = Shelf(runtime, session, clock)
+    reading = [
+        asyncio.create_task(shelf.keep_fresh(entry, pause))
+        for entry in runtime.settings.catalogue
+        if entry.discovers and not entry.off
+    ]
+    try:
+        yield shelf.catalogue
+    finally:
+        for task in reading:
+            task.cancel()
+        for task in reading:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+class Shelf:
+    """All providers as they are known now, and the catalogue that is made of them."""
+
+    def __init__(self, runtime: Runtime, session: aiohttp.ClientSession, clock: Clock) -> None:
+        self._runtime = runtime
+        self._session = session
+        self._clock = clock
+        self._entries = list(runtime.settings.catalogue)
+        self._backends: dict[Endpoint, Backend] = {}
+        self.catalogue = Catalogue(*self._stock(), clock=clock)
+
+    async def keep_fresh(self, entry: ProviderEntry, pause: Pause) -> None:
+        """Read a provider's list now and every few hours. That it fails changes nothing."""
+        at = self._entries.index(entry)
+        fails = False
+        while True:
+            try:
+                found = await free_models(self._session, entry.base_url)
+            except ListUnavailable as error:
+                if not fails:
+                    log.warning("the list of %s cannot be read: %s", entry.name, error)
+                fails = True
+            else:
+                fails = False
+                self._entries[at] = discovered(entry, found, self._runtime.settings.policy)
+                self.catalogue.restock(*self._stock())
+            await pause(RETRY_S if fails else REFRESH_S)
+
+    def _stock(self) -> tuple[list[Model], list[Gone]]:
+        models: list[Model] = []
+        gone: list[Gone] = []
+        for entry in self._entries:
+            if entry.off:
+                continue
+            account = _account(entry)
+            models += [self._model(entry, account, model) for model in entry.serves]
+            gone += [_gone(entry, model) for model in entry.models if model.status in _NEVER_CALLED]
+        local = self._runtime.local
+        if local is not None and (not models or self._runtime.settings.local.use == "last-resort"):
+            models.append(self._local(local))
+        return models, gone
+
+    def _model(self, entry: ProviderEntry, account: Account, model: ModelEntry) -> Model:
+        policy = self._runtime.settings.policy
+        return Model(
+            id=model.id,
+            provider=entry.name,
+            backend=self._backend(entry.base_url, model.model, _reveal(entry.api_key)),
+            account=account,
+            allowance=_allowance(model.limits, firm=model.firm),
+            quality=model.quality,
+            priority=model.priority,
+            context_tokens=model.context_tokens,
+            max_output_tokens=model.max_output_tokens,
+            abilities=None if model.abilities is None else frozenset(model.abilities),
+            fallbacks=model.fallbacks,
+            hidden_tokens=(
+                (model.reasoning_allowance_tokens or HIDDEN_TOKENS) if model.reasoning else None
+            ),
+            grade=model.grade,
+            fit=model.fit,
+            status=model.status,
+            retires_ms=_start_ms(model.retires),
+            successor=model.successor,
+            terms=_terms(model.terms),
+            barred_for_resale=bool(model.terms.no_resale) and not policy.allow_no_resale_for_pro,
+        )
+
+    def _local(self, local: LocalModel) -> Model:
+        return Model(
+            id=local.id,
+            provider="local",
+            backend=self._backend(local.base_url, local.name, local.key),
+            priority=LOCAL_PRIORITY,
+            context_tokens=local.context_tokens,
+            max_output_tokens=local.max_output_tokens,
+            abilities=frozenset(("json",)),
+            demonstration=local.demonstration,
+            terms=Terms(trains_on_prompts=False, human_review=False),
+        )
+
+    def _backend(self, base_url: str, model: str, api_key: str) -> Backend:
+        """The one that there is, so that a fresh catalogue goes on with what it learned."""
+        endpoint = Endpoint(base_url=base_url, model=model, api_key=api_key)
+        known = self._backends.get(endpoint)
+        if known is None:
+            known = self._backends[endpoint] = OpenAIHttp(self._session, endpoint, self._clock)
+        return known
+
+
+_NEVER_CALLED: Final = ("gone", "paid", "alias")
+
+
+def _gone(entry: ProviderEntry, model: ModelEntry) -> Gone:
+    return Gone(
+        id=model.id,
+        provider=entry.name,
+        why=cast(Why, model.status),
+        since_ms=_start_ms(model.retires),
+        successor=model.successor,
+        priority=model.priority,
+        fallbacks=model.fallbacks,
+    )
+
+
+def _account(entry: ProviderEntry) -> Account:
+    return Account(
+        name=entry.name,
+        allowance=_allowance(entry.limits, firm=entry.firm),
+        zone=_zone(entry),
+        counts_answers=entry.counts_answers,
+    )
+
+
+def _zone(entry: ProviderEntry) -> ZoneInfo | None:
+    if entry.reset == "rolling":
+        return None
+    try:
+        return ZoneInfo(entry.reset)
+    except ZoneInfoNotFoundError:  # a rolling day allows no more than theirs does
+        log.warning(
+            "no time zone %s on this machine (install tzdata): the day of %s is taken for rolling",
+            *(entry.reset, entry.name),
+        )
+        return None
+
+
+def _allowance(limits: ProviderLimits, *, firm: bool) -> Allowance:
+    return Allowance(
+        rpm=limits.rpm,
+        rpd=limits.rpd,
+        tpm=limits.tpm,
+        tpd=limits.tpd,
+        concurrent=limits.concurrent,
+        firm=firm,
+    )
+
+
+def _terms(terms: WrittenTerms) -> Terms:
+    return Terms(
+        trains_on_prompts=terms.trains_on_prompts,
+        human_review=terms.human_review,
+        evaluation_only=terms.evaluation_only,
+        no_resale=terms.no_resale,
+        blocked_regions=terms.blocked_regions or (),
+        min_age=terms.min_age,
+        public_service=terms.public_service,
+        says=terms.says,
+    )
+
+
+def _start_ms(day: datetime.date | None) -> int | None:
+    if day is None:
+        return None
+    start = datetime.datetime.combine(day, datetime.time(), datetime.UTC)
+    return int(start.timestamp() * 1000)
+
+
+def _reveal(secret: Secret | None) -> str:
+    return secret.reveal() if secret is not None else ""
+
+
+# ── What a provider's list changes ───────────────────────────────────────────────────────────
+
+
+def discovered(entry: ProviderEntry, found: Sequence[FreeModel], policy: Policy) -> ProviderEntry:
+    """The provider with the models that its list names: what is new, and what is gone.
+
+    A model that the shipped catalogue knows keeps its rating; of the rest nothing is known, and
+    little expected. One that the list no longer names is gone.
+    """
+    listed = {free.name: free for free in found}
+    models = [_seen(model, listed.pop(model.model, None), policy) for model in entry.models]
+    models += [_new(entry, free, policy) for free in listed.values()]
+    return msgspec.structs.replace(entry, models=tuple(models))
+
+
+def _seen(model: ModelEntry, free: FreeModel | None, policy: Policy) -> ModelEntry:
+    if free is None:
+        is_over = model.is_called and model.listed
+        return msgspec.structs.replace(model, status="gone") if is_over else model
+    status = "live" if model.status in _NEVER_CALLED else model.status
+    return msgspec.structs.replace(_told(model, free), status=status)
+
+
+def _new(entry: ProviderEntry, free: FreeModel, policy: Policy) -> ModelEntry:
+    terms = vendor_terms(entry.vendor_terms, free.name, entry.terms)
+    model = ModelEntry(
+        id=f"{entry.name}/{free.name}",
+        model=free.name,
+        firm=False,
+        quality=NEW_QUALITY,
+        grade="low",
+        fit=("general",),
+        terms=terms,
+        left_out=barred(terms, policy),
+    )
+    return _told(model, free)
+
+
+def _told(model: ModelEntry, free: FreeModel) -> ModelEntry:
+    return msgspec.structs.replace(
+        model,
+        context_tokens=free.context_tokens or model.context_tokens,
+        max_output_tokens=free.max_output_tokens or model.max_output_tokens,
+        abilities=free.abilities,
+        reasoning=free.reasoning,
+        retires=free.expires,
+    )
