@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from scalix_free.core.errors import Failure, Kind
+from scalix_free.providers.findings import Refused, findings_of
 
 BY_STATUS: Final = {
     400: Kind.BAD_REQUEST,
@@ -58,7 +59,9 @@ def failure_of(status: int, headers: Mapping[str, str], body: bytes, now_ms: int
     kind = BY_STATUS.get(status, Kind.BROKEN)
     if status in {400, 403}:
         kind = next((kind for text, kind in BY_TEXT if text in body), kind)
-    return Failure(kind, WORDS[kind], retry_after_ms=retry_after_ms(headers, now_ms))
+    wait_ms = retry_after_ms(headers, now_ms)
+    findings = findings_of(kind, Refused(status, headers, body, wait_ms), now_ms)
+    return Failure(kind, WORDS[kind], retry_after_ms=wait_ms, findings=findings)
 
 
 def retry_after_ms(headers: Mapping[str, str], now_ms: int) -> int | None:

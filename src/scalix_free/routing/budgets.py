@@ -3,8 +3,8 @@
     Spending    all of it, in one process: takes from the shared budgets, remembers what was short
     Spent       one upstream call that may be made; ends in ``close``, once
 
-Calls of a model without any limit are not spent: only what was found about it is noted, and from
-then on it is asked for like the others.
+Calls of a model without any limit are not spent. Only that it tripped is noted, and until it has
+proved itself again it is asked for like the others.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from scalix_free.core.budget import (
+    Act,
     Allowance,
     Close,
     Extent,
@@ -34,6 +35,7 @@ from scalix_free.core.ports import Budgets, Clock
 from scalix_free.routing.catalogue import Account, Model
 from scalix_free.routing.claim import Claim
 
+HOUR_MS: Final = 3_600_000
 BEAT_S: Final = 20.0
 """Two beats may fail before a call in flight loses its slot."""
 
@@ -166,6 +168,8 @@ class Spent:
         """The call has ended: what it took, None where nobody knows, and what was found."""
         if self._timer is not None:
             self._timer.cancel()
+        if not self._model.is_metered:  # what has no limit has none to learn about
+            findings = [found for found in findings if found.act is Act.TRIP]
         if self._at_ms is None and not findings:
             return
         places = {Extent.ACCOUNT: 0, Extent.MODEL: 1}
@@ -176,9 +180,16 @@ class Spent:
             self._ask.tokens,
             None if self._at_ms is None else tokens,
             verdict,
-            tuple((places[finding.extent], finding) for finding in findings),
+            tuple((places[found.extent], self._dated(found)) for found in findings),
         )
         await self._spending._close(end, self._model, taken=self._at_ms is not None)
+
+    def _dated(self, found: Finding) -> Finding:
+        """A rest until the end of the day gets its moment; of a rolling day, an hour."""
+        if found.act is not Act.REST or found.until_ms:
+            return found
+        until_ms = self._ask.scopes[0].day_end_ms or self._spending._clock() + HOUR_MS
+        return found._replace(until_ms=until_ms)
 
     def _beat_later(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(BEAT_S, self._beat)
