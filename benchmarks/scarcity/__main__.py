@@ -44,7 +44,7 @@ from benchmarks.table import markdown
 
 RESULT: Final = ROOT / "benchmarks/results/scarcity.md"
 SHIM: Final = Path(__file__).parent / "shim"
-FACTOR: Final = 240.0
+FACTOR: Final = 120.0
 QUICK_BEGIN: Final = 18.0
 QUICK_HOURS: Final = 2.0
 AFTER_S: Final = 30.0
@@ -62,7 +62,7 @@ class Day:
     end_s: float = DAY_S
     factor: float = FACTOR
     seed: int = SEED
-    hostile_every_s: float = 5.0
+    hostile_every_s: float = 20.0
 
     def job(self, contestant: Contestant, port: int) -> Job:
         """What its crowd is told."""

@@ -29,7 +29,7 @@ class Contestant:
     key: str
     name: str
     minted: bool = False
-    lead_s: float = 8.0
+    lead_s: float = 30.0
     """Real seconds that it may take to start."""
 
     def command(self, folder: Path, port: int, world: int) -> Command:
@@ -52,7 +52,7 @@ class Contestant:
 OURS: Final = Contestant("ours", "Scalix Free", minted=True)
 CONTESTANTS: Final = (
     OURS,
-    *(Contestant(key, f"LiteLLM Router, {key}", lead_s=25.0) for key in LITELLM),
+    *(Contestant(key, f"LiteLLM Router, {key}", lead_s=45.0) for key in LITELLM),
     Contestant("priority-list", "plain priority list"),
 )
 
