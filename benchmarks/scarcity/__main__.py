@@ -36,7 +36,7 @@ from benchmarks.processes import (
 from benchmarks.scarcity.contestants import CONTESTANTS, LITELLM, OURS, RIVALS_PYTHON, Contestant
 from benchmarks.scarcity.crowd import Tally
 from benchmarks.scarcity.day import BEGIN_S, DAY_S, HOUR_S
-from benchmarks.scarcity.demand import SEED, Demand
+from benchmarks.scarcity.demand import ATTACKED_CROWD, ORDINARY_CROWD, SEED, Demand
 from benchmarks.scarcity.figures import Figures, figures
 from benchmarks.scarcity.load import Job
 from benchmarks.scarcity.optimum import Bound, optimum
@@ -84,8 +84,8 @@ class Day:
         return replace(whole, questions=asked)
 
 
-ORDINARY: Final = Day(name="ordinary", crowd=1.2, hostile=False)
-ATTACKED: Final = Day(name="attacked", crowd=0.7, hostile=True)
+ORDINARY: Final = Day(name="ordinary", crowd=ORDINARY_CROWD, hostile=False)
+ATTACKED: Final = Day(name="attacked", crowd=ATTACKED_CROWD, hostile=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,9 @@ BY_HOUR: Final = (
 """How busy each hour of the day is."""
 
 CASUAL: Final = 900
+ORDINARY_CROWD: Final = 1.2
+ATTACKED_CROWD: Final = 0.7
+"""Fewer people, so that all could be served if there were no hostile ones."""
 HEAVY: Final = 20
 HEAVY_ASKS: Final = 60
 PUPILS: Final = 30

@@ -1,29 +1,43 @@
 """The day in virtual time, without HTTP: the router's arithmetic under one policy or another.
 
-``python -m benchmarks.scarcity.simulate`` plays a day in some seconds. It drives the functions of
-``core/budget.py`` against providers that count, to choose what they are given: how much of a day
-may be spent at once, when others come first, in which order models are asked, how long a model
-that failed rests.
+``python -m benchmarks.scarcity.simulate`` plays both days under some policies, each in about a
+second. It drives the functions of ``core/budget.py`` against providers that count, to choose what
+they are given: how much of a day may be spent at once, in which order models are asked, how long
+requests wait for what comes back by itself. The hostile ask three times a second.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import itertools
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from benchmarks.scarcity import virtual
 from benchmarks.scarcity.counting import Counting, Ending, Said
 from benchmarks.scarcity.crowd import HOSTILE_EVERY_S, Crowd, Tally, Told
 from benchmarks.scarcity.day import BEGIN_S, DAY_S, PROVIDERS, Model, Provider
-from benchmarks.scarcity.demand import BY_HOUR, CAP_TOKENS, Demand, Question
+from benchmarks.scarcity.demand import (
+    ATTACKED_CROWD,
+    BY_HOUR,
+    CAP_TOKENS,
+    ORDINARY_CROWD,
+    SEED,
+    Demand,
+    Question,
+    demand,
+)
 from benchmarks.scarcity.figures import Figures, figures
+from benchmarks.scarcity.optimum import Bound, optimum
 from benchmarks.scarcity.people import Denied, People
+from benchmarks.table import markdown
 from scalix_free.core.budget import (
     DAY_MS,
+    WHOLE,
     Act,
     Budget,
     Close,
@@ -65,6 +79,7 @@ class Policy:
     waiting: int = 64
     hold_s: float = 0.0
     reserve: float = 0.0
+    span: float = 0.001
     profile: bool = False
 
 
@@ -94,7 +109,7 @@ class Waiter:
     question: Question = field(compare=False)
     called: asyncio.Future[tuple[Candidate, bytes, int] | None] = field(compare=False)
     tried: frozenset[str] = field(compare=False)
-    eager_s: float = field(compare=False)
+    came_s: float = field(compare=False)
 
 
 class Router:
@@ -130,11 +145,11 @@ class Router:
 
     async def _answer(self, question: Question, received: int) -> Told:
         tried: frozenset[str] = frozenset()
-        eager_s = asyncio.get_running_loop().time() + self.policy.hold_s
+        came_s = asyncio.get_running_loop().time()
         for _ in range(self.policy.attempts):
-            found = self._take(question, received, tried, eager_s)
+            found = self._take(question, received, tried, came_s)
             if isinstance(found, float):
-                waited = await self._wait(question, received, tried, found, eager_s)
+                waited = await self._wait(question, received, tried, found, came_s)
                 if waited is None:
                     until_s = max(found - asyncio.get_running_loop().time(), 1.0)
                     return Told(503, wait_s=until_s)
@@ -148,7 +163,7 @@ class Router:
     # ── Taking ──────────────────────────────────────────────────────────────────────────────
 
     def _take(
-        self, question: Question, received: int, tried: frozenset[str], eager_s: float
+        self, question: Question, received: int, tried: frozenset[str], came_s: float
     ) -> tuple[Candidate, bytes, int] | float:
         """The first candidate that gives, or the moment at which one may."""
         now_ms = _now_ms()
@@ -159,10 +174,10 @@ class Router:
         for candidate in self._ordered(now_ms, question):
             if candidate.name in tried:
                 continue
-            now_s = (now_ms - BEGIN_MS) / 1000
-            if now_s < eager_s - 0.01 and self._scarce(candidate, now_ms):
-                eager_ms = BEGIN_MS + int(eager_s * 1000)
-                earliest_ms = eager_ms if earliest_ms is None else min(earliest_ms, eager_ms)
+            held_s = came_s + self._hold_s(candidate, now_ms)
+            if (now_ms - BEGIN_MS) / 1000 < held_s - 0.01:
+                held_ms = BEGIN_MS + int(held_s * 1000)
+                earliest_ms = held_ms if earliest_ms is None else min(earliest_ms, held_ms)
                 continue
             headroom = self.policy.headroom
             candidate.scopes = tuple(_scopes(candidate.provider, candidate.model, now_ms))
@@ -198,13 +213,14 @@ class Router:
         weight = float(self.policy.order.partition(":")[2] or 1)
         return -(quality + weight * spare)
 
-    def _scarce(self, candidate: Candidate, now_ms: int) -> bool:
-        """Whether it has a day's budget that is not far enough behind its pace."""
+    def _hold_s(self, candidate: Candidate, now_ms: int) -> float:
+        """How long a request waits before it spends a day's budget: the longer, the scarcer."""
         limits = (candidate.provider.allowance, candidate.model.allowance)
         if not any(limit.rpd or limit.tpd for limit in limits):
-            return False
+            return 0.0
         spare = min(self._spare(scope, now_ms) for scope in candidate.scopes)
-        return spare < self.policy.reserve
+        scarcity = (self.policy.reserve - spare) / self.policy.span
+        return self.policy.hold_s * min(max(scarcity, 0.0), 1.0)
 
     def _spare(self, scope: Scope, now_ms: int) -> float:
         """How far a day's budget is behind the clock; 1 where nothing lasts a day."""
@@ -231,7 +247,7 @@ class Router:
         received: int,
         tried: frozenset[str],
         earliest_s: float,
-        eager_s: float,
+        came_s: float,
     ) -> tuple[Candidate, bytes, int] | None:
         loop = asyncio.get_running_loop()
         until_s = loop.time() + self.policy.queue_s
@@ -244,7 +260,7 @@ class Router:
         if len(same) >= 2 or (len(near) >= 4 and question.person.hostile):
             return None
         waiter = Waiter(
-            received, next(self._numbers), until_s, question, loop.create_future(), tried, eager_s
+            received, next(self._numbers), until_s, question, loop.create_future(), tried, came_s
         )
         if len(self._waiting) >= self.policy.waiting:
             worst = max(self._waiting)
@@ -270,7 +286,7 @@ class Router:
         now_s = asyncio.get_running_loop().time()
         next_s: float | None = None
         for waiter in sorted(self._waiting):
-            found = self._take(waiter.question, waiter.received, waiter.tried, waiter.eager_s)
+            found = self._take(waiter.question, waiter.received, waiter.tried, waiter.came_s)
             if isinstance(found, float):
                 if found > waiter.until_s + 0.1 or now_s >= waiter.until_s + 0.1:
                     self._waiting.remove(waiter)
@@ -395,3 +411,62 @@ def simulate(policy: Policy, day: Demand, hostile_every_s: float = HOSTILE_EVERY
 
     tally, router = virtual.run(live())
     return Simulated(policy, figures(day, tally, router.counting), tally, router)
+
+
+# ── Policies beside one another ──────────────────────────────────────────────────────────────
+
+HEADINGS: Final = (
+    *("policy", "answers", "of those within limits", "worth of the bound"),
+    *("wasted per 100", "p50, s", "p95, s", "Jain"),
+    *("attacked: honest served", "Jain", "wasted per 100", "hostile answers"),
+)
+_SPARE: Final = Policy(order="spare:0.3", headroom=WHOLE)
+POLICIES: Final = (
+    ("by quality", Policy(headroom=WHOLE)),
+    ("by quality, headroom 0.3", Policy(headroom=300)),
+    ("what renews first", Policy(order="renewing", headroom=WHOLE)),
+    ("behind pace first", _SPARE),
+    ("behind pace first, headroom 0.5", replace(_SPARE, headroom=500)),
+    ("the same, headroom 0.2", replace(_SPARE, headroom=200)),
+    ("the same, waits 8 s before it spends a scarce day", replace(_SPARE, hold_s=8, reserve=0.1)),
+    ("15 s", replace(_SPARE, hold_s=15, queue_s=15, reserve=0.1)),
+    ("25 s", replace(_SPARE, hold_s=25, queue_s=25, reserve=0.1)),
+    ("25 s, a fifth behind pace", replace(_SPARE, hold_s=25, queue_s=25, reserve=0.2)),
+    (
+        "up to 30 s, the longer the scarcer",
+        replace(_SPARE, hold_s=30, queue_s=30, reserve=0.1, span=0.2),
+    ),
+    (
+        "25 s, pace by the true demand",
+        replace(_SPARE, hold_s=25, queue_s=25, profile=True),
+    ),
+)
+
+
+def row(name: str, policy: Policy, days: Sequence[tuple[Demand, Bound]]) -> tuple[str, ...]:
+    """A policy's line: the ordinary day, then the attacked one."""
+    (ordinary, bound), (attacked, _) = days
+    found, under = simulate(policy, ordinary).figures, simulate(policy, attacked).figures
+    return (
+        *(name, f"{found.answered:,}", f"{found.share:.1%}", f"{found.worth / bound.worth:.1%}"),
+        *(f"{100 * found.wasted_per_answer:.2f}", f"{found.p50_s:.1f}", f"{found.p95_s:.1f}"),
+        *(f"{found.jain:.3f}", f"{under.share:.1%}", f"{under.jain:.3f}"),
+        *(f"{100 * under.wasted_per_answer:.2f}", f"{under.hostile:,}"),
+    )
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="benchmarks.scarcity.simulate", description=__doc__)
+    parser.add_argument("--seed", type=int, default=SEED)
+    told = parser.parse_args(arguments)
+    made = (
+        demand(told.seed, crowd=ORDINARY_CROWD),
+        demand(told.seed, crowd=ATTACKED_CROWD, hostile=True),
+    )
+    days = [(day, optimum(day)) for day in made]
+    print(markdown(HEADINGS, [row(name, policy, days) for name, policy in POLICIES]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
