@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -48,7 +49,7 @@ class Client:
 
     def __init__(self, session: aiohttp.ClientSession, job: Job) -> None:
         self._session, self._job = session, job
-        self._tokens: dict[str, asyncio.Task[str]] = {}
+        self._tokens: dict[str, str] = {}
         self.errors: Counter[str] = Counter()
 
     async def ask(self, question: Question) -> Told:
@@ -66,7 +67,7 @@ class Client:
             "messages": [{"role": "user", "content": text}],
             "max_tokens": CAP_TOKENS,
         }
-        headers = await self._headers(question.person)
+        headers = self._headers(question.person)
         url = f"{self._job.url}/v1/chat/completions"
         async with self._session.post(url, json=body, headers=headers) as answer:
             told: Any = await answer.json(content_type=None)
@@ -74,24 +75,26 @@ class Client:
                 return Told(200, answer.headers["x-scalix-model"])
             return Told(answer.status, wait_s=_wait_s(answer.headers, told))
 
-    async def _headers(self, person: Person) -> dict[str, str]:
+    def _headers(self, person: Person) -> dict[str, str]:
         headers = {"x-forwarded-for": person.address}
         if person.seat is None:
             return headers
         if not self._job.minted:
             return headers | {"authorization": f"Bearer {person.name}"}
-        if person.name not in self._tokens:
-            self._tokens[person.name] = asyncio.create_task(self._mint(headers))
-        token = await asyncio.shield(self._tokens[person.name])
-        return headers | {"authorization": f"Bearer {token}"}
+        return headers | {"authorization": f"Bearer {self._tokens[person.name]}"}
 
-    async def _mint(self, headers: dict[str, str]) -> str:
+    async def mint(self, people: Iterable[Person]) -> None:
+        """Get an identity for each who is to have one, before the day begins."""
         url = f"{self._job.url}/api/v1/free/session"
-        async with self._session.post(url, headers=headers) as answer:
-            told = await answer.json()
-            if answer.status != 200:
-                raise RuntimeError(f"no identity: {answer.status} {told}")
-            return cast(str, told["token"])
+        for person in people if self._job.minted else ():
+            if person.seat is None or person.name in self._tokens:
+                continue
+            headers = {"x-forwarded-for": person.address}
+            async with self._session.post(url, headers=headers) as answer:
+                told = await answer.json()
+                if answer.status != 200:
+                    raise RuntimeError(f"no identity: {answer.status} {told}")
+                self._tokens[person.name] = cast(str, told["token"])
 
 
 def _wait_s(headers: Any, told: Any) -> float | None:
@@ -116,6 +119,7 @@ async def live(job: Job) -> tuple[Tally, Counter[str]]:
             hostile_every_s=job.hostile_every_s,
         )
         day = job.demand()
+        await client.mint((*(question.person for question in day.questions), *day.hostile))
         await asyncio.sleep(BEGIN_S + job.begin_s - time.time())
         return await crowd.live(day), client.errors
 
