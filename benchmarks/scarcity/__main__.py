@@ -219,7 +219,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--factor", type=float, help="how much faster time passes")
     parser.add_argument("--begin", type=float, help="the first hour of the day that is lived")
     parser.add_argument("--hours", type=float, help="how many of them")
-    parser.add_argument("--jobs", type=int, default=1, help="how many contestants live at once")
+    parser.add_argument("--jobs", type=int, default=6, help="how many contestants live at once")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--logs", type=Path, help="a folder that keeps what the processes say")
     told = parser.parse_args(arguments)
