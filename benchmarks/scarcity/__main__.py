@@ -45,6 +45,8 @@ from benchmarks.table import markdown
 RESULT: Final = ROOT / "benchmarks/results/scarcity.md"
 SHIM: Final = Path(__file__).parent / "shim"
 FACTOR: Final = 120.0
+MOST_SILENCE: Final = 0.01
+"""More requests without any answer, as a part of the questions, make a day invalid."""
 QUICK_BEGIN: Final = 18.0
 QUICK_HOURS: Final = 2.0
 AFTER_S: Final = 30.0
@@ -107,6 +109,11 @@ class Lived:
     tally: Tally
     counted: dict[str, Counted]
     errors: dict[str, int]
+
+    @property
+    def counts(self) -> bool:
+        """Whether nearly everybody was told something: else it is the harness that is measured."""
+        return sum(self.errors.values()) <= MOST_SILENCE * self.figures.asked
 
 
 def live(contestant: Contestant, day: Day, log: Path | None = None) -> Lived:
@@ -176,10 +183,10 @@ def _tally(told: dict[str, Any]) -> Tally:
 
 
 def row(lived: Lived, bound: Bound) -> tuple[str, ...]:
-    """A contestant's line of the table."""
+    """A contestant's line of the table; one that fell silent is marked."""
     found = lived.figures
     return (
-        lived.contestant.name,
+        lived.contestant.name + ("" if lived.counts else " (fell silent: not valid)"),
         f"{found.answered:,}",
         f"{found.share:.1%}",
         f"{found.worth:,.0f}",
@@ -243,6 +250,7 @@ def main(arguments: Sequence[str]) -> int:
                     print(error, file=sys.stderr, flush=True)
                     continue
                 all_lived.append(lived)
+                failed |= not lived.counts
                 print(day.name, *row(lived, bound), sep=" | ", flush=True)
                 print(_details(lived), flush=True)
         all_lived.sort(key=lambda one: CONTESTANTS.index(one.contestant))
