@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest -p tests.no_skips
 
-.PHONY: serve test check lint system test-all prove bench storm mutants outage lock clean
+.PHONY: serve test check lint system test-all prove bench storm mutants outage scarcity lock clean
 
 serve: $(VENV)/.run          ## start the service on http://127.0.0.1:3001
 	@exec $(BIN)/scalix-free serve $(ARGS)
@@ -44,6 +44,9 @@ mutants: $(VENV)/.mutants    ## whether the tests of the limits notice when one 
 outage: $(VENV)/.test        ## limits while their server is away for a minute, three replicas; some four minutes
 	$(BIN)/python -m benchmarks.outage $(ARGS)
 
+scarcity: $(VENV)/.litellm   ## a day of scarce budgets, for this service and for its rivals; about an hour
+	$(BIN)/python -m benchmarks.scarcity $(ARGS)
+
 lock:                        ## make the locks in requirements/ anew (needs uv)
 	./requirements/lock.sh
 
@@ -69,4 +72,9 @@ $(VENV)/.test: requirements/test.txt $(VENV)/.run
 
 $(VENV)/.mutants: requirements/mutants.txt $(VENV)/.test
 	@$(PIP) --target $(VENV)/mutants --upgrade -r requirements/mutants.txt
+	@touch $@
+
+$(VENV)/.litellm: requirements/litellm.txt $(VENV)/.test
+	@$(PYTHON) -m venv $(VENV)/litellm
+	@$(VENV)/litellm/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r requirements/litellm.txt
 	@touch $@

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the four locks anew from pyproject.toml. Needs uv; the index it asks is not written down.
+# Makes the five locks anew from pyproject.toml. Needs uv; the index it asks is not written down.
 set -eu
 cd "$(dirname "$0")/.."
 compile() { uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet "$@"; }
@@ -7,3 +7,4 @@ compile pyproject.toml --group build -o requirements/run.txt
 compile --group local-model -c requirements/run.txt -o requirements/local-model.txt
 compile --group test -c requirements/run.txt -o requirements/test.txt
 compile --group mutants -c requirements/run.txt -c requirements/test.txt -o requirements/mutants.txt
+compile --group litellm -o requirements/litellm.txt

@@ -1,0 +1,1 @@
+"""A day of scarce budgets: who answers more of it, better, and more fairly."""

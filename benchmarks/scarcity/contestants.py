@@ -1,0 +1,116 @@
+"""Who answers the day: this service, LiteLLM's Router by four strategies, a plain list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from benchmarks.processes import LOOPBACK, ROOT, Command, python
+from benchmarks.scarcity.day import PROVIDERS, offered
+from scalix_free.core.budget import Allowance
+
+RIVALS_PYTHON: Final = ROOT / ".venv" / "litellm" / "bin" / "python"
+LITELLM: Final = (
+    "simple-shuffle",
+    "least-busy",
+    "usage-based-routing-v2",
+    "latency-based-routing",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """How it is called and started; ``minted``: it makes people's identities itself."""
+
+    key: str
+    name: str
+    minted: bool = False
+    lead_s: float = 30.0
+    """Real seconds that it may take to start."""
+
+    def command(self, folder: Path, port: int, world: int) -> Command:
+        """The command that serves it."""
+        if self.key == OURS.key:
+            file = folder / "day.toml"
+            file.write_text(configuration(world))
+            where = ("--config", str(file), "--data", str(folder / "data"), "--port", str(port))
+            return Command(
+                python("scalix_free", "serve", *where, "--workers", "1"),
+                ready_path="/health/ready",
+            )
+        where = ("--port", str(port), "--world", str(world), "--rival", self.key)
+        command = python("benchmarks.scarcity.front", *where)
+        if self.key in LITELLM:
+            command = (str(RIVALS_PYTHON), *command[1:])
+        return Command(command, variables={"LITELLM_LOCAL_MODEL_COST_MAP": "True"})
+
+
+OURS: Final = Contestant("ours", "Scalix Free", minted=True)
+CONTESTANTS: Final = (
+    OURS,
+    *(Contestant(key, f"LiteLLM Router, {key}", lead_s=45.0) for key in LITELLM),
+    Contestant("priority-list", "plain priority list"),
+)
+
+_HEAD: Final = f"""\
+[server]
+trusted_proxies = ["{LOOPBACK}/32"]
+
+[tiers.anonymous]
+tokens_per_day = "unlimited"
+concurrent = "unlimited"
+
+[identity]
+proof_of_work = "never"
+
+[local]
+use = "never"
+"""
+
+
+def configuration(world: int) -> str:
+    """The TOML of our service: the providers of the day, the best model first."""
+    limited = _has_limits()
+    best = sorted({model.quality for _, model in offered()}, reverse=True)
+    lines = [_HEAD]
+    for provider in PROVIDERS:
+        lines += [
+            "[[providers]]",
+            f"name = {json.dumps(provider.name)}",
+            f'base_url = "http://{LOOPBACK}:{world}/{provider.name}/v1"',
+            'api_key = "sk-day"',
+        ]
+        if limited:
+            lines.append(f"reset = {json.dumps(provider.zone)}")
+            lines += _limits(provider.allowance)
+        for model in provider.models:
+            lines += [
+                "[[providers.models]]",
+                f'id = "{provider.name}/{model.name}"',
+                f"model = {json.dumps(model.name)}",
+                f"priority = {best.index(model.quality) + 1}",
+            ]
+            if limited:
+                lines += _limits(model.allowance)
+    return "\n".join(lines) + "\n"
+
+
+def _limits(allowance: Allowance) -> Iterator[str]:
+    names = ("rpm", "rpd", "tpm", "tpd", "concurrent")
+    told = {name: getattr(allowance, name) for name in names}
+    pairs = ", ".join(f"{name} = {limit}" for name, limit in told.items() if limit is not None)
+    if pairs:
+        yield f"limits = {{ {pairs} }}"
+
+
+def _has_limits() -> bool:
+    """Whether this version of the service keeps providers' budgets."""
+    try:
+        lacking = import_module("scalix_free.settings.lacking").LACKING
+    except ModuleNotFoundError:
+        return True
+    return "providers[].limits.*" not in lacking
