@@ -323,6 +323,18 @@ def test_a_failure_while_half_open_trips_it_for_longer() -> None:
     assert account.take() == Short("a", Why.RESTING, account.now_ms + 2 * TRIP_MS)
 
 
+def test_a_model_that_stays_sick_rests_for_ten_minutes_at_most() -> None:
+    account = Account(Allowance())
+    note(account.budget, account.scope, found(Act.TRIP), account.now_ms)
+    rests = []
+    for _ in range(7):
+        rests.append((account.budget.rest_until_ms - account.now_ms) // 1_000)
+        account.now_ms = account.budget.rest_until_ms
+        account.take()
+        account.close(0, Verdict.FAILURE)
+    assert rests == [30, 60, 120, 240, 480, 600, 600]
+
+
 def test_a_probe_that_never_ends_lets_the_next_one_try() -> None:
     account = Account(Allowance())
     note(account.budget, account.scope, found(Act.TRIP), account.now_ms)

@@ -1,6 +1,7 @@
 """Who may answer a call, and in which order."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -115,6 +116,17 @@ def test_a_prompt_that_fits_nowhere_is_told_how_much_would_fit() -> None:
     assert (refusal.code, refusal.param) == (Code.CONTEXT_LENGTH_EXCEEDED, "messages")
     assert "500" in refusal.message
     assert "300" in refusal.message
+
+
+def test_whoever_pays_is_not_served_by_a_model_that_may_not_be_resold() -> None:
+    models = [replace(model("a"), barred_for_resale=True), model("b")]
+    planned = plan(Catalogue(models), call(), pays=True)
+    assert not isinstance(planned, Refusal)
+    assert [one.id for one in planned] == ["b"]
+
+    refusal = plan(Catalogue(models[:1]), call(), pays=True)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is Code.NO_FREE_MODEL
 
 
 # ── Nobody ───────────────────────────────────────────────────────────────────────────────────

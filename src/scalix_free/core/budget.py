@@ -28,7 +28,8 @@ Rule of scarcity
 Rules of rest
     A scope rests until a moment that a provider named, or that its failures earn; of two moments
     the later one counts. A scope that *tripped* is half open after its rest: one request at a time
-    may try it, for which nothing is made up. Two successes close it, a failure trips it anew.
+    may try it, for which nothing is made up. Two successes close it, a failure trips it anew and
+    for twice as long.
 """
 
 from __future__ import annotations
@@ -500,7 +501,7 @@ def _judge(budget: Budget, verdict: Verdict, now_ms: int) -> None:
 def _trip(budget: Budget, now_ms: int) -> None:
     budget.trips += 1
     budget.proofs = budget.probe_until_ms = 0
-    wait_ms = min(TRIP_MS * budget.trips, MOST_TRIP_MS)
+    wait_ms = min(TRIP_MS * 2 ** min(budget.trips - 1, 16), MOST_TRIP_MS)
     budget.rest_until_ms = max(budget.rest_until_ms, now_ms + wait_ms)
 
 

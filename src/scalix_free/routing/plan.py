@@ -22,6 +22,12 @@ UNABLE: Final = {
     "images": "No model that is available can look at images.",
 }
 
+NOT_FOR_SALE: Final = Refusal(
+    code=Code.NO_FREE_MODEL,
+    message="No free models currently available. Please try again later. "
+    "The terms of those that are there do not allow it to serve callers who pay.",
+)
+
 FRESH_MS: Final = 1_000
 """How long a ranking stands before it is made anew."""
 
@@ -90,10 +96,13 @@ def plan(
     call: Call,
     ranked: Sequence[Model] | None = None,
     avoided: Set[str] | None = None,
+    *,
+    pays: bool = False,
 ) -> Sequence[Model] | Refusal:
     """Order the models that can answer; each stands once, those that are avoided come last.
 
-    ``ranked`` is the order of all, where it is not the catalogue's own.
+    ``ranked`` is the order of all, where it is not the catalogue's own. Whoever ``pays`` is not
+    served by models whose terms bar resale.
     """
     if not len(catalogue):
         return Refusal(
@@ -103,6 +112,10 @@ def plan(
         )
     is_named = ranked is None or catalogue.get(call.model) is not None
     ordered = catalogue.candidates(call.model) if is_named else ranked or ()
+    if pays:
+        ordered = [model for model in ordered if not model.barred_for_resale]
+        if not ordered:
+            return NOT_FOR_SALE
     able = [model for model in ordered if not call.needs or not model.lacks(call.needs)]
     if not able:
         lacking = ordered[0].lacks(call.needs)[0]

@@ -30,13 +30,14 @@ class Router:
         """Whether any model has a limit, so that it matters who has received how much."""
         return self.catalogue.is_metered
 
-    def plan(self, call: Call, owner: bytes) -> Sequence[Model] | Refusal:
+    def plan(self, call: Call, owner: bytes, *, pays: bool) -> Sequence[Model] | Refusal:
         """The models that can answer, the best for this caller first."""
         return plan(
             self.catalogue,
             call,
             self.ranking.order(self.catalogue),
             self.preferences.avoided(owner, self.clock()),
+            pays=pays,
         )
 
     def open(self, call: Call, candidates: Sequence[Model], claim: Claim) -> Attempting:

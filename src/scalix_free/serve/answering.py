@@ -262,7 +262,7 @@ class Answering:
             return refusal
         if call.prompt_tokens > tier.context_tokens:
             return too_long(call.prompt_tokens, tier.context_tokens)
-        candidates = self._service.router.plan(call, caller.subjects[0].key)
+        candidates = self._service.router.plan(call, caller.subjects[0].key, pays=tier.name == PRO)
         if isinstance(candidates, Refusal):
             return candidates
         subjects = self._subjects(caller)

@@ -271,7 +271,8 @@ do
   local function trip(budget, now)
     budget.trips = budget.trips + 1
     budget.proofs, budget.probe = 0, 0
-    budget.rest = math.max(budget.rest, now + math.min(TRIP * budget.trips, MOST_TRIP))
+    local wait = math.min(TRIP * 2 ^ math.min(budget.trips - 1, 16), MOST_TRIP)
+    budget.rest = math.max(budget.rest, now + wait)
   end
 
   local function judge(budget, verdict, now)
