@@ -50,6 +50,8 @@ class Arithmetic:
         self._keep(end.scopes, budgets)
 
     async def beat(self, scopes: Sequence[Scope], rid: bytes) -> None:
+        if self.is_away:
+            raise StoreUnavailable("away")
         budgets = await self.look(scopes)
         budget.beat(budgets, rid, self.clock())
         self._keep(scopes, budgets)

@@ -141,10 +141,14 @@ class OutageBudgets:
             )
         )
 
+    async def look_now(self) -> None:
+        """Note what the server knows of the budgets in use. Raises ``StoreUnavailable``."""
+        scopes = list(self._scopes.values())
+        seen = await self._server.look(scopes)
+        self._seen = {scope.key: one for scope, one in zip(scopes, seen, strict=True)}
+
     async def _look_again(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            scopes = list(self._scopes.values())
             with contextlib.suppress(StoreUnavailable):
-                seen = await self._server.look(scopes)
-                self._seen = {scope.key: one for scope, one in zip(scopes, seen, strict=True)}
+                await self.look_now()

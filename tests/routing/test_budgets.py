@@ -1,0 +1,203 @@
+"""Calls are taken from budgets before they are made; what is short is not asked twice."""
+
+import asyncio
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from scalix_free.core.budget import (
+    Act,
+    Allowance,
+    Extent,
+    Finding,
+    Verdict,
+    Why,
+    Window,
+    unpack,
+    used,
+)
+from scalix_free.core.chat import Call, Chunk, Usage
+from scalix_free.core.errors import Failure, Kind
+from scalix_free.routing.attempts import Exhausted, Patience
+from scalix_free.routing.budgets import Days
+from scalix_free.routing.catalogue import Account, Model
+from scalix_free.routing.claim import Claim
+from tests.core.held_clock import NOON, HeldClock
+from tests.routing.routers import PATIENCE, Arithmetic, attempts
+from tests.routing.scripted import ScriptedBackend, model
+
+CALL = Call(rid=bytes(16), messages=[], stream=True, output_tokens=100, prompt_tokens=50)
+STOP = Chunk(finish="stop", usage=Usage(40, 7))
+UTC = ZoneInfo("UTC")
+
+
+def limited(
+    name: str, *steps: Chunk | Failure, account: str = "acme", **limits: int | None
+) -> Model:
+    whose = Account(name=account, zone=UTC)
+    backend = ScriptedBackend(*(steps or (Chunk("Hi"), STOP)))
+    return replace(model(name, backend), account=whose, allowance=Allowance(**limits))  # type: ignore[arg-type]
+
+
+class Desk:
+    def __init__(self, *models: Model, patience: Patience = PATIENCE) -> None:
+        self.clock = HeldClock()
+        self.clock.now_ms = NOON
+        self.budgets = Arithmetic(self.clock)
+        self.models = models
+        self.attempts = attempts(patience, clock=self.clock, budgets=self.budgets)
+        self.asked = 0
+
+    async def ask(self, claim: Claim | None = None) -> str:
+        """Who answered."""
+        self.asked += 1
+        call = CALL._replace(rid=self.asked.to_bytes(16, "big"))
+        opened = self.attempts.open(call, self.models, *([claim] if claim else []))
+        async with opened as reply:
+            while await reply.read():
+                pass
+            return reply.answered_by
+
+    def used(self, key: str, window: Window) -> int:
+        return used(unpack(self.budgets.kept.get(key)), window)
+
+
+async def test_who_has_nothing_left_is_passed_over_without_being_asked() -> None:
+    first, second = limited("acme/a", rpm=2), limited("acme/b", rpm=9)
+    desk = Desk(first, second)
+    assert [await desk.ask() for _ in range(4)] == ["acme/a", "acme/a", "acme/b", "acme/b"]
+    assert isinstance(first.backend, ScriptedBackend)
+    assert len(first.backend.calls) == 2
+    shorts = sum(len(ask.scopes) and ask.scopes[1].key == "acme/a" for ask in desk.budgets.asked)
+    assert shorts == 3  # two that were taken and one that was not; the fourth knew
+
+
+async def test_when_all_have_nothing_left_it_is_told_until_when() -> None:
+    desk = Desk(limited("acme/a", rpm=1), limited("acme/b", rpd=1))
+    await desk.ask()
+    await desk.ask()
+    with pytest.raises(Exhausted) as raised:
+        await desk.ask()
+    assert raised.value.failures == []
+    assert {short.why for short in raised.value.shorts} == {Why.RPM, Why.RPD}
+    assert raised.value.until_ms is not None
+    assert NOON + 60_000 < raised.value.until_ms <= NOON + 62_000
+    desk.clock.advance(raised.value.until_ms - NOON)
+    assert await desk.ask() == "acme/a"
+
+
+async def test_tokens_are_reserved_and_then_corrected() -> None:
+    desk = Desk(limited("acme/a", tpm=1_000, rpd=9))
+    await desk.ask()
+    assert desk.budgets.asked[0].tokens == 150
+    assert desk.used("acme/a", Window.TPM) == 47
+    assert desk.budgets.ended[0].verdict is Verdict.SUCCESS
+
+
+async def test_the_cap_is_lowered_to_what_a_minute_has() -> None:
+    one = limited("acme/a", tpm=120)
+    await Desk(one).ask()
+    assert isinstance(one.backend, ScriptedBackend)
+    assert one.backend.calls[0].output_tokens == 70
+
+
+async def test_what_a_failure_tells_is_noted_and_the_next_is_asked() -> None:
+    rests = Finding(Extent.ACCOUNT, Act.REST, NOON + 30_000)
+    spent = Failure(Kind.RATE_LIMITED, "Spent.", findings=[rests])
+    bad = limited("acme/a", spent, account="acme", rpm=9)
+    sister = limited("acme/b", account="acme", rpm=9)
+    other = limited("else/c", account="else", rpm=9)
+    desk = Desk(bad, sister, other)
+    assert await desk.ask() == "else/c"
+    assert desk.budgets.ended[0].findings == ((0, rests),)
+    assert await desk.ask() == "else/c"
+    assert isinstance(sister.backend, ScriptedBackend)
+    assert sister.backend.calls == []
+
+
+async def test_a_rest_until_the_day_ends_gets_its_moment() -> None:
+    spent = Failure(Kind.RATE_LIMITED, "Spent.", findings=[Finding(Extent.MODEL, Act.REST)])
+    desk = Desk(limited("acme/a", spent, rpm=9))
+    with pytest.raises(Exhausted):
+        await desk.ask()
+    ((_, found),) = desk.budgets.ended[0].findings
+    assert found.until_ms == Days().end_ms(UTC, NOON)
+
+
+async def test_pro_callers_have_their_share_of_the_day() -> None:
+    desk = Desk(limited("acme/a", rpd=10))
+    pro = Claim(pro=True)
+    for _ in range(5):
+        await desk.ask(pro)
+    with pytest.raises(Exhausted) as raised:
+        await desk.ask(pro)
+    assert raised.value.shorts[0].key == "acme/a#pro"
+    for _ in range(5):
+        await desk.ask()
+    with pytest.raises(Exhausted):
+        await desk.ask()
+
+
+async def test_a_model_without_limits_costs_the_store_nothing() -> None:
+    desk = Desk(limited("acme/a"))
+    await desk.ask()
+    assert not desk.budgets.asked
+    assert not desk.budgets.ended
+
+
+async def test_a_model_that_fails_again_and_again_rests_and_proves_itself() -> None:
+    sick = limited("acme/a", Failure(Kind.BROKEN, "Broken."))
+    desk = Desk(sick, limited("else/b", account="else"))
+    for _ in range(8):
+        assert await desk.ask() == "else/b"
+    assert isinstance(sick.backend, ScriptedBackend)
+    assert len(sick.backend.calls) == 5
+    sick.backend.steps = (Chunk("Hi"), STOP)
+    desk.clock.advance(30_000)
+    assert [await desk.ask() for _ in range(3)] == ["acme/a"] * 3
+    assert len(sick.backend.calls) == 8
+
+
+async def test_who_finds_all_busy_waits_until_a_call_has_ended() -> None:
+    desk = Desk(limited("acme/a", concurrent=1), patience=replace(PATIENCE, queue_s=60.0))
+    async with desk.attempts.open(CALL, desk.models) as first:
+        waiting = asyncio.create_task(desk.ask(Claim(owner=b"ann")))
+        while not len(desk.attempts.queue):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        while await first.read():
+            pass
+    assert await waiting == "acme/a"
+    assert not len(desk.attempts.queue)
+
+
+async def test_who_leaves_the_queue_leaves_nothing_behind() -> None:
+    desk = Desk(limited("acme/a", concurrent=1), patience=replace(PATIENCE, queue_s=60.0))
+    async with desk.attempts.open(CALL, desk.models):
+        waiting = asyncio.create_task(desk.ask(Claim(owner=b"ann")))
+        while not len(desk.attempts.queue):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert not len(desk.attempts.queue)
+    assert (desk.attempts.retries.requests, desk.attempts.retries.retries) == (0, 0)
+
+
+async def test_what_will_not_be_free_in_time_is_not_waited_for() -> None:
+    desk = Desk(limited("acme/a", rpm=1), patience=replace(PATIENCE, queue_s=5.0))
+    await desk.ask()
+    with pytest.raises(Exhausted):
+        await desk.ask()
+    assert not len(desk.attempts.queue)
+
+
+def test_days_end_at_midnight_of_their_zone() -> None:
+    days, zone = Days(), ZoneInfo("America/Los_Angeles")
+    morning = 1_795_680_000_000  # 2026-11-26T08:00:00Z is midnight there
+    assert days.end_ms(zone, morning - 1) == morning
+    assert days.end_ms(zone, morning) == morning + 86_400_000
+    assert days.end_ms(None, morning) == 0
+    spring = 1_805_011_200_000  # 2027-03-14T08:00:00Z: that day has 23 hours
+    assert days.end_ms(zone, spring) == spring + 23 * 3_600_000

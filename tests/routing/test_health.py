@@ -1,0 +1,44 @@
+"""When a model should rest, and how long its first token may take."""
+
+import pytest
+
+from scalix_free.routing.health import LEAST_SAMPLES, LEAST_WAIT_S, WINDOW_MS, Breaker, FirstToken
+
+
+def trips(outcomes: str, *, every_ms: int = 1_000) -> list[int]:
+    """After which of these calls it trips; ``x`` is a failure."""
+    breaker = Breaker()
+    return [
+        n
+        for n, outcome in enumerate(outcomes, 1)
+        if breaker.hear(n * every_ms, failed=outcome == "x")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        *(("xxxx", []), ("xxxxx", [5]), ("xxxxxxxxxx", [5, 10])),
+        *((".x.x.x", [6]), ("....x", []), ("..xx.x", [6]), (".....", [])),
+    ],
+)
+def test_it_trips_on_five_in_a_row_or_on_half_of_five(outcomes: str, expected: list[int]) -> None:
+    assert trips(outcomes) == expected
+
+
+def test_what_is_long_past_is_forgotten() -> None:
+    assert trips("x.x.x.x.x.x.", every_ms=WINDOW_MS) == []
+
+
+def test_a_first_token_is_waited_for_as_long_as_it_usually_takes_and_then_some() -> None:
+    first = FirstToken()
+    for _ in range(LEAST_SAMPLES - 1):
+        first.hear(1.0)
+    assert first.patience_s(20.0) == 20.0
+    first.hear(1.0)
+    steady = first.patience_s(20.0)
+    assert LEAST_WAIT_S <= steady < 10.0
+    for took_s in (0.1, 6.0, 0.1, 6.0):
+        first.hear(took_s)
+    assert steady < first.patience_s(60.0) <= 60.0
+    assert first.patience_s(4.0) == 4.0

@@ -1,0 +1,102 @@
+"""Who waits, in which order, and for how long."""
+
+import asyncio
+
+from scalix_free.routing.claim import Claim
+from scalix_free.routing.queue import MOST_OF_ADDRESS, MOST_OF_OWNER, Place, Queue
+
+FAR = 1_000.0
+
+
+def claim(name: str, *, order: int = 1, received: int = 0) -> Claim:
+    return Claim(order=order, received=received, owner=name.encode(), address=name.encode())
+
+
+def joined(queue: Queue, one: Claim, due: float) -> Place:
+    place = queue.join(one, due)
+    assert place is not None
+    return place
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def test_the_least_served_of_the_best_class_goes_first() -> None:
+    queue = Queue()
+    due = now() + 0.01
+    names = {
+        joined(queue, claim("heavy", received=900), due): "heavy",
+        joined(queue, claim("light", received=10), due): "light",
+        joined(queue, claim("last", order=3), due): "last",
+        joined(queue, claim("later", received=10), due): "later",
+    }
+    served: list[str] = []
+
+    async def wait(place: Place) -> None:
+        assert await queue.turn(place, due + FAR)
+        served.append(names[place])
+        queue.leave(place)
+
+    await asyncio.gather(*map(wait, names))
+    assert served == ["light", "later", "heavy", "last"]
+    assert not len(queue)
+
+
+async def test_one_tries_at_a_time_and_the_next_when_it_has_ended() -> None:
+    queue = Queue()
+    first, second = (joined(queue, claim(name), 0.0) for name in "ab")
+    assert await queue.turn(first, now() + FAR)
+    assert not await queue.turn(second, now())
+    queue.again(first, now() + FAR)
+    assert await queue.turn(second, now() + FAR)
+
+
+async def test_whoever_waits_in_vain_is_told() -> None:
+    queue = Queue()
+    place = joined(queue, claim("a"), now() + FAR)
+    assert not await queue.turn(place, now() + 0.001)
+    queue.leave(place)
+    queue.leave(place)
+    assert not len(queue)
+
+
+async def test_what_is_freed_early_is_tried_by_the_first() -> None:
+    queue = Queue()
+    first, second = (joined(queue, claim(name), now() + FAR) for name in "ab")
+    queue.freed()
+    assert await queue.turn(first, now() + FAR)
+    queue.leave(first)
+    assert not await queue.turn(second, now())
+
+
+async def test_nobody_takes_all_places() -> None:
+    queue = Queue()
+    places = [queue.join(claim("a"), now() + FAR) for _ in range(5)]
+    assert [place is not None for place in places] == [True] * MOST_OF_OWNER + [False] * (
+        5 - MOST_OF_OWNER
+    )
+    queue = Queue()
+    neighbours = [
+        queue.join(Claim(owner=f"{n}".encode(), address=b"home"), now() + FAR) for n in range(9)
+    ]
+    assert sum(place is not None for place in neighbours) == MOST_OF_ADDRESS
+
+
+async def test_when_it_is_full_the_worst_gives_way_to_a_better_one() -> None:
+    queue = Queue(2)
+    good, bad = (joined(queue, claim(str(n), received=n), now() + FAR) for n in (10, 500))
+    assert queue.join(claim("worse", received=900), now() + FAR) is None
+    joined(queue, claim("better", received=0), now() + FAR)
+    assert not await queue.turn(bad, now() + FAR)
+    assert queue.standing(good)[0] == 2
+
+
+async def test_whoever_comes_does_not_push_in_before_those_who_are_due() -> None:
+    queue = Queue()
+    joined(queue, claim("a", received=100), 0.0)
+    assert queue.is_before(claim("b", received=100))
+    assert not queue.is_before(claim("c", received=50))
+    waiting = Queue()
+    joined(waiting, claim("a"), now() + FAR)
+    assert not waiting.is_before(claim("b", received=100))
