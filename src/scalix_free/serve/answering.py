@@ -511,5 +511,6 @@ def _all_spent(until_ms: int | None, attempts: int, now_ms: int) -> Refusal:
         message="No free models currently available. Please try again later. "
         "All of them are busy, or have spent their budget for now.",
         retry_ms=None if until_ms is None else max(until_ms - now_ms, 0),
+        reset_at_ms=until_ms,
         attempts=attempts,
     )
