@@ -87,6 +87,9 @@ class Window(enum.IntEnum):
         return self in {Window.TPM, Window.TPD}
 
 
+WINDOWS: Final = tuple(Window)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
     """What a provider allows a scope; None where it says nothing.
@@ -272,10 +275,19 @@ def most(budget: Budget, allowance: Allowance, window: Window) -> int | None:
 
 def used(budget: Budget, window: Window) -> int:
     """How much of a window is spent."""
-    cells = budget.day if window.is_day else budget.minute
-    if window.is_tokens:
-        return sum(cell.tokens for cell in cells)
-    return sum(cell.requests for cell in cells)
+    return _spent(budget)[window]
+
+
+def _spent(budget: Budget) -> tuple[int, int, int, int]:
+    """How much of each window is spent, in their order."""
+    requests = tokens = day_requests = day_tokens = 0
+    for cell in budget.minute:
+        requests += cell.requests
+        tokens += cell.tokens
+    for cell in budget.day:
+        day_requests += cell.requests
+        day_tokens += cell.tokens
+    return requests, day_requests, tokens, day_tokens
 
 
 def take(budgets: Sequence[Budget], ask: Take, now_ms: int) -> Taken | Short:
@@ -368,12 +380,13 @@ def _short(budget: Budget, scope: Scope, ask: Take, now_ms: int) -> Short | None
         return Short(scope.key, Why.BUSY, None)
     short: Short | None = None
     tightest = 0
-    for window in Window:
+    spent_in = _spent(budget)
+    for window in WINDOWS:
         limit = most(budget, scope.allowance, window)
         if limit is None:
             continue
         amount = ask.tokens if window.is_tokens else 1
-        spent = used(budget, window)
+        spent = spent_in[window]
         found = None
         if spent + amount > limit:
             until_ms = _room_ms(budget, window, spent + amount - limit)
@@ -537,7 +550,7 @@ SLOT: Final = struct.Struct("<17sq")
 
 def pack(budget: Budget) -> bytes:
     """A budget as the bytes that a store keeps, little-endian; none where nothing is remembered."""
-    if budget == _NOTHING:
+    if not budget.minute and budget == _NOTHING:
         return b""
     head = HEADER.pack(
         len(budget.minute),
@@ -552,12 +565,14 @@ def pack(budget: Budget) -> bytes:
         budget.limits_until_ms,
         *budget.limits,
     )
-    cells = [
-        CELL.pack(cell.expires_ms, cell.requests, cell.tokens)
+    numbers = [
+        number
         for cells in (budget.minute, budget.day)
         for cell in cells
+        for number in (cell.expires_ms, cell.requests, cell.tokens)
     ]
-    return b"".join([head, *cells, *[SLOT.pack(*slot) for slot in budget.slots]])
+    cells = struct.pack("<" + "qIq" * (len(numbers) // 3), *numbers)
+    return b"".join([head, cells, *[SLOT.pack(*slot) for slot in budget.slots]])
 
 
 def unpack(blob: bytes | None) -> Budget:

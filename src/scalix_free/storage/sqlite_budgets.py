@@ -33,6 +33,7 @@ class SqliteBudgets:
     def __init__(self, ledger: SqliteLedger) -> None:
         self._ledger = ledger
         self._held: dict[str, _Held] = {}
+        self._touched: dict[str, _Held] = {}
 
     async def take(self, ask: Take) -> Taken | Short:
         """See ``core.budget.take``."""
@@ -41,7 +42,7 @@ class SqliteBudgets:
             held = self._find(at, ask.scopes)
             taken = budget.take([one.budget for one in held], ask, at.now_ms)
             if isinstance(taken, Taken):
-                _write(at, ask.scopes, held)
+                self._touch(at, ask.scopes, held)
             return taken
 
         return await self._ledger.transact(act)
@@ -52,7 +53,7 @@ class SqliteBudgets:
         def act(at: Transaction) -> None:
             held = self._find(at, end.scopes)
             budget.close([one.budget for one in held], end, at.now_ms)
-            _write(at, end.scopes, held)
+            self._touch(at, end.scopes, held)
 
         await self._ledger.transact(act)
 
@@ -62,7 +63,7 @@ class SqliteBudgets:
         def act(at: Transaction) -> None:
             held = self._find(at, scopes)
             budget.beat([one.budget for one in held], rid, at.now_ms)
-            _write(at, scopes, held)
+            self._touch(at, scopes, held)
 
         await self._ledger.transact(act)
 
@@ -90,14 +91,22 @@ class SqliteBudgets:
             found.append(held)
         return found
 
+    def _touch(self, at: Transaction, scopes: Sequence[Scope], held: Sequence[_Held]) -> None:
+        """Have these written with the transaction, once however often they change in it."""
+        if self._touched and not at.at_end:
+            self._touched.clear()  # of a transaction that was undone
+        if not self._touched:
+            at.at_end.append(lambda: self._write(at))
+        for scope, one in zip(scopes, held, strict=True):
+            self._touched[scope.key] = one
 
-def _write(at: Transaction, scopes: Sequence[Scope], held: Sequence[_Held]) -> None:
-    """Write down those that have changed."""
-    rows = []
-    for scope, one in zip(scopes, held, strict=True):
-        state = budget.pack(one.budget)
-        if state != one.stored:
-            one.stored = state
-            rows.append((scope.key, state))
-    if rows:
-        at.file.executemany(WRITE, rows)
+    def _write(self, at: Transaction) -> None:
+        rows = []
+        for key, one in self._touched.items():
+            state = budget.pack(one.budget)
+            if state != one.stored:
+                one.stored = state
+                rows.append((key, state))
+        self._touched.clear()
+        if rows:
+            at.file.executemany(WRITE, rows)

@@ -87,12 +87,14 @@ class _Operation(Generic[T]):
 class Transaction(NamedTuple):
     """A running transaction, for whoever keeps something else in the same file.
 
-    What was read in an earlier one of the same ``era`` still holds.
+    What was read in an earlier one of the same ``era`` still holds. What is put among ``at_end`` is
+    called before the commit, once.
     """
 
     file: sqlite3.Connection
     now_ms: int
     era: tuple[int, int]
+    at_end: list[Callable[[], None]]
 
 
 class SqliteLedger:
@@ -125,6 +127,7 @@ class SqliteLedger:
         self._busy_since: float | None = None
         self._scheduled = False
         self._commits = self._undone = 0
+        self._at_end: list[Callable[[], None]] = []
         self._hits = self._misses = 0
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -242,7 +245,7 @@ class SqliteLedger:
 
         def with_transaction() -> T:
             era = self._version, self._undone
-            return act(Transaction(self._connection, self._now_ms, era))
+            return act(Transaction(self._connection, self._now_ms, era, self._at_end))
 
         return self._do(with_transaction)
 
@@ -286,6 +289,9 @@ class SqliteLedger:
         return [operation.act() for operation in queue]
 
     def _write(self) -> None:
+        for write in self._at_end:
+            write()
+        self._at_end.clear()
         if not self._dirty:
             return
         rows = []
@@ -325,6 +331,7 @@ class SqliteLedger:
             if self._connection.in_transaction:
                 self._connection.rollback()
         self._undone += 1
+        self._at_end.clear()
         self._dirty.clear()
         self._shelf.clear()
         self._denials.clear()
