@@ -109,6 +109,8 @@ class Stores(RuleBasedStateMachine):
         self.keys = [subject(f"{next(numbers)}").key for _ in range(6)]
         self.policies = [person] * 3 + [place] * 2 + [network]
         self.asked: list[tuple[bytes, tuple[int, ...], int]] = []
+        self.lease_ends_ms: list[int] = []
+        self.latest_ms = NOON
 
     # ── Rules ───────────────────────────────────────────────────────────────────────────────
 
@@ -122,6 +124,7 @@ class Stores(RuleBasedStateMachine):
             assert verdict == expected or _is_remembered(verdict, expected)
         if isinstance(expected, Admitted):
             self.asked.append((rid, those, self.clock()))
+            self.lease_ends_ms.append(expected.now_ms + LEASE_MS)
 
     @rule(who=people, calls=st.lists(tokens, min_size=2, max_size=5))
     def talk(self, who: int, calls: Sequence[int]) -> None:
@@ -154,6 +157,7 @@ class Stores(RuleBasedStateMachine):
     def beat(self, which: int, spent: int) -> None:
         rid, those = self._pick(which)
         (own,) = self._subjects(those[:1])
+        self.lease_ends_ms.append(self.clock() + LEASE_MS)
         self.arithmetic.beat(own, rid, spent)
         self._all(lambda store: store.beat(own, rid, spent))
 
@@ -174,6 +178,7 @@ class Stores(RuleBasedStateMachine):
                 self.stores
             )
         self.asked.append((rid, those if counts else those[:1], self.clock() - ago))
+        self.lease_ends_ms.append(self.clock() - ago + LEASE_MS)
 
     @rule(who=people, where=places, turns_of_loop=st.integers(0, 3))
     def leave(self, who: int, where: int, turns_of_loop: int) -> None:
@@ -207,9 +212,11 @@ class Stores(RuleBasedStateMachine):
     def set_the_clock(self, ms: int) -> None:
         """The machine's clock is put right."""
         now = [self.arithmetic.peek(one) for one in self._everybody()]
+        self.latest_ms = max(self.latest_ms, self.clock())
         self.clock.advance(ms)
         then = [self.arithmetic.peek(one) for one in self._everybody()]
-        if ms < 0 and (now != then or self._may_forget()):
+        passed = any(self.clock() < end_ms <= self.latest_ms for end_ms in self.lease_ends_ms)
+        if ms < 0 and (now != then or passed or self._may_forget()):
             # What has been seen to end in between would be seen to run again, by some and not
             # by others: a memory of what was read need not be so exact.
             self.clock.advance(-ms)
