@@ -266,6 +266,9 @@ def test_a_beat_keeps_the_slot() -> None:
         account.now_ms += budget.SLOT_MS - 1
         budget.beat([account.budget], account.taken[0][0].rid, account.now_ms)
     assert isinstance(account.take(), Short)
+    account.now_ms += budget.SLOT_MS
+    budget.beat([account.budget], account.taken[0][0].rid, account.now_ms)
+    assert isinstance(account.take(), Taken)
 
 
 # ── Rest ─────────────────────────────────────────────────────────────────────────────────────

@@ -321,8 +321,9 @@ def close(budgets: Sequence[Budget], end: Close, now_ms: int) -> None:
 
 
 def beat(budgets: Sequence[Budget], rid: bytes, now_ms: int) -> None:
-    """Keep the slots of a call in flight."""
+    """Keep the slots of a call in flight; one that was lost stays lost."""
     for budget in budgets:
+        budget.forget(now_ms)
         budget.slots = [
             (known, now_ms + SLOT_MS if known == rid else until) for known, until in budget.slots
         ]

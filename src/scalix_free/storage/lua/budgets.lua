@@ -385,6 +385,7 @@ do
     local now, rid = clock(args), args[1]
     for _, key in ipairs(keys) do
       local budget = load(key)
+      forget(budget, now)
       for _, slot in ipairs(budget.slots) do
         if slot[1] == rid then slot[2] = now + SLOT_HELD end
       end
