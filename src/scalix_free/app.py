@@ -83,7 +83,7 @@ from scalix_free.serve import (
     SessionOf,
     Sessions,
 )
-from scalix_free.settings import FreeTier, ProTier, Secret, Settings
+from scalix_free.settings import FreeTier, ProTier, Settings, revealed
 from scalix_free.storage.accounts import SqlAccounts
 from scalix_free.storage.database import Database
 from scalix_free.storage.outage import Health, OutageLedger
@@ -161,7 +161,7 @@ async def open_app(
                     model_ready=lambda: _model_ready(runtime, service, session),
                     draining=draining,
                     metrics=lambda: _metrics(runtime, metrics, clock),
-                    operator_token=_reveal(settings.server.operator_token),
+                    operator_token=revealed(settings.server.operator_token),
                     started_at=runtime.started_at,
                 ),
             )
@@ -180,19 +180,10 @@ T = TypeVar("T", bound=_Closable)
 
 
 @asynccontextmanager
-async def _tried(thing: T) -> AsyncIterator[T]:
-    """Opened if that can be done now; if not, whoever needs it tries again."""
-    with contextlib.suppress(StoreUnavailable):
+async def _opened(thing: T, *forgiven: type[Exception]) -> AsyncIterator[T]:
+    """Opened until it is left; after a failure that is forgiven, whoever needs it tries again."""
+    with contextlib.suppress(*forgiven):
         await thing.open()
-    try:
-        yield thing
-    finally:
-        await thing.close()
-
-
-@asynccontextmanager
-async def _opened(thing: T) -> AsyncIterator[T]:
-    await thing.open()
     try:
         yield thing
     finally:
@@ -216,7 +207,7 @@ async def _limits_store(
             cache_ms=int(cache.ttl_s * 1000),
             notice=metrics.count_books,
         )
-        async with _tried(file):
+        async with _opened(file, StoreUnavailable):
             yield file, SqliteBudgets(file)
         return
     on_outage = runtime.settings.store.on_ledger_outage
@@ -234,7 +225,7 @@ async def _limits_store(
     budgets = OutageBudgets(
         RedisBudgets(server), on_outage=on_outage, clock=clock, shares=lambda: ledger.workers
     )
-    async with _tried(ledger):
+    async with _opened(ledger, StoreUnavailable):
         await budgets.open()
         try:
             yield ledger, budgets
@@ -300,10 +291,6 @@ def _router(
         ),
         clock=clock,
     )
-
-
-def _reveal(secret: Secret | None) -> str:
-    return secret.reveal() if secret is not None else ""
 
 
 # ── People ───────────────────────────────────────────────────────────────────────────────────

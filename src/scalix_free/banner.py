@@ -8,7 +8,7 @@ from textwrap import wrap
 
 from scalix_free import __version__
 from scalix_free.runtime import LocalModel, Runtime
-from scalix_free.settings import Loaded, ModelEntry, ProviderEntry, Settings
+from scalix_free.settings import SWITCHED_OFF, Loaded, ModelEntry, ProviderEntry, Settings
 
 QUESTION = "What is the capital of France?"
 WIDTH = 120
@@ -98,7 +98,7 @@ def _short_lines(
     yield from (
         f"{entry.name}  {entry.off}"
         for entry in catalogue
-        if entry.shipped and entry.off == "switched off"
+        if entry.shipped and entry.off == SWITCHED_OFF
     )
     waiting = {
         entry: count

@@ -21,12 +21,13 @@ from scalix_free.providers.openrouter_models import FreeModel, ListUnavailable, 
 from scalix_free.routing.catalogue import Account, Catalogue, Gone, Model, Terms, Why
 from scalix_free.runtime import LocalModel, Runtime
 from scalix_free.settings import (
+    CALLED,
     ModelEntry,
     Policy,
     ProviderEntry,
     ProviderLimits,
-    Secret,
     barred,
+    revealed,
     vendor_terms,
 )
 from scalix_free.settings import Terms as WrittenTerms
@@ -104,7 +105,7 @@ class Shelf:
                 continue
             account = _account(entry)
             models += [self._model(entry, account, model) for model in entry.serves]
-            gone += [_gone(entry, model) for model in entry.models if model.status in _NEVER_CALLED]
+            gone += [_gone(entry, model) for model in entry.models if model.status not in CALLED]
         local = self._runtime.local
         if local is not None and (not models or self._runtime.settings.local.use == "last-resort"):
             models.append(self._local(local))
@@ -115,7 +116,7 @@ class Shelf:
         return Model(
             id=model.id,
             provider=entry.name,
-            backend=self._backend(entry.base_url, model.model, _reveal(entry.api_key)),
+            backend=self._backend(entry.base_url, model.model, revealed(entry.api_key)),
             account=account,
             allowance=_allowance(model.limits, firm=model.firm),
             quality=model.quality,
@@ -156,9 +157,6 @@ class Shelf:
         if known is None:
             known = self._backends[endpoint] = OpenAIHttp(self._session, endpoint, self._clock)
         return known
-
-
-_NEVER_CALLED: Final = ("gone", "paid", "alias")
 
 
 def _gone(entry: ProviderEntry, model: ModelEntry) -> Gone:
@@ -226,10 +224,6 @@ def _start_ms(day: datetime.date | None) -> int | None:
     return int(start.timestamp() * 1000)
 
 
-def _reveal(secret: Secret | None) -> str:
-    return secret.reveal() if secret is not None else ""
-
-
 # ── What a provider's list changes ───────────────────────────────────────────────────────────
 
 
@@ -249,7 +243,7 @@ def _seen(model: ModelEntry, free: FreeModel | None, policy: Policy) -> ModelEnt
     if free is None:
         is_over = model.is_called and model.listed
         return msgspec.structs.replace(model, status="gone") if is_over else model
-    status = "live" if model.status in _NEVER_CALLED else model.status
+    status = model.status if model.status in CALLED else "live"
     return msgspec.structs.replace(_told(model, free), status=status)
 
 

@@ -61,8 +61,7 @@ class Metrics:
         self._observed = {kind: self._seconds.labels(kind) for kind in ("total", "first_token")}
         self._unwritten: Tally[tuple[Counter, tuple[str, ...]]] = Tally()
         self._durations: list[tuple[str, float]] = []
-        self._hits = self._misses = 0
-        self._known_models: Tally[bool] = Tally()
+        self._looks: Tally[tuple[str, str]] = Tally()
         self._due: asyncio.TimerHandle | None = None
 
     def _counter(self, name: str, about: str, labels: tuple[str, ...]) -> Counter:
@@ -83,25 +82,22 @@ class Metrics:
 
     def count_books(self, hits: int, misses: int) -> None:
         """Count looks into the ledger's cache of books."""
-        self._hits += hits
-        self._misses += misses
+        self._looks["user_quota", "hit"] += hits
+        self._looks["user_quota", "miss"] += misses
 
     def count_model_health(self, hit: bool) -> None:
         """Count a look at a model's state: whether it was known, or the store was asked."""
-        self._known_models[hit] += 1
+        self._looks["model_health", "hit" if hit else "miss"] += 1
 
     def write(self) -> None:
         """Write down what was gathered."""
         if self._due is not None:
             self._due.cancel()
             self._due = None
-        for result, count in (("hit", self._hits), ("miss", self._misses)):
+        looks, self._looks = self._looks, Tally()
+        for (cache, result), count in looks.items():
             if count:
-                self._cache.labels("user_quota", result).inc(count)
-        self._hits = self._misses = 0
-        for hit, count in self._known_models.items():
-            self._cache.labels("model_health", "hit" if hit else "miss").inc(count)
-        self._known_models.clear()
+                self._cache.labels(cache, result).inc(count)
         unwritten, self._unwritten = self._unwritten, Tally()
         durations, self._durations = self._durations, []
         for (counter, labels), count in unwritten.items():

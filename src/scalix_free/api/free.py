@@ -57,19 +57,6 @@ class Quota(msgspec.Struct, kw_only=True):
     windows: list[Window]
 
 
-class ProviderTerms(msgspec.Struct, kw_only=True):
-    """A provider's terms, as others read them; null where nobody said."""
-
-    trains_on_prompts: bool | None
-    human_review: bool | None
-    evaluation_only: bool | None
-    no_resale: bool | None
-    blocked_regions: list[str]
-    min_age: int | None
-    public_service: str | None
-    says: str | None
-
-
 class ModelCard(msgspec.Struct, kw_only=True):
     """A model that may be named. A demonstration model is no assistant.
 
@@ -91,7 +78,7 @@ class ModelCard(msgspec.Struct, kw_only=True):
     status: str = "live"
     retires_at: str | None = None
     successor: str | None = None
-    terms: ProviderTerms | None = None
+    terms: Terms | None = None
     description: str
 
 
@@ -237,25 +224,12 @@ def _card(model: Model, catalogue: Catalogue) -> ModelCard:
         status=model.status,
         retires_at=None if model.retires_ms is None else utc(model.retires_ms),
         successor=catalogue.successor(model.id),
-        terms=_terms(model.terms),
+        terms=model.terms,
         description=(
             "A demonstration model: it shows that the service works and is no assistant."
             if model.demonstration
             else f"A model of {model.provider}."
         ),
-    )
-
-
-def _terms(terms: Terms) -> ProviderTerms:
-    return ProviderTerms(
-        trains_on_prompts=terms.trains_on_prompts,
-        human_review=terms.human_review,
-        evaluation_only=terms.evaluation_only,
-        no_resale=terms.no_resale,
-        blocked_regions=list(terms.blocked_regions),
-        min_age=terms.min_age,
-        public_service=terms.public_service,
-        says=terms.says,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from scalix_free.core.budget import Act, Extent, Finding, Verdict
 from scalix_free.core.chat import Call, Chunk, Usage
 from scalix_free.core.errors import Failure, Kind
+from scalix_free.core.ledger import LEAST_OUTPUT_TOKENS
 from scalix_free.core.ports import Reply
 from scalix_free.routing.budgets import Spent
 from scalix_free.routing.catalogue import Model
@@ -125,9 +126,8 @@ class Attempt:
         return chunks
 
     async def end(self, error: BaseException | None, learning: Learning, now_ms: int) -> None:
-        """Close it, and pass on what it has taught. Ending twice does nothing."""
+        """Close it, and pass on what it has taught. Once, whatever became of it."""
         context, self._open = self._open, None
-        spent = self._spent
         try:
             if context is not None:
                 await context.__aexit__(type(error) if error else None, error, None)
@@ -138,7 +138,7 @@ class Attempt:
                 self.model, verdict, self._sample(verdict), now_ms
             ):
                 findings += (Finding(Extent.MODEL, Act.TRIP),)
-            await spent.close(tokens=self._tokens(error), verdict=verdict, findings=findings)
+            await self._spent.close(tokens=self._tokens(error), verdict=verdict, findings=findings)
             self._reply = None
 
     # ── What was seen ───────────────────────────────────────────────────────────────────────
@@ -228,8 +228,5 @@ def _most_a_minute(model: Model, prompt_tokens: int) -> int | None:
     known = [limit for limit in limits if limit is not None]
     if not known:
         return None
+    # Where not even the least answer has room, the budget says no.
     return max(min(known) - prompt_tokens - (model.hidden_tokens or 0), LEAST_OUTPUT_TOKENS)
-
-
-LEAST_OUTPUT_TOKENS: Final = 64
-"""A model that has no room for so much is not lowered to it: its budget says no."""

@@ -24,6 +24,9 @@ SLOW_TOKENS: Final = 256
 FINAL: Final = frozenset({Kind.BAD_REQUEST, Kind.FILTERED})
 """Failures that lie in the request: another model would be asked in vain."""
 
+PASSING: Final = frozenset({Why.BUSY, Why.PROBED, Why.SCARCE})
+"""Shortages that may pass at any moment."""
+
 RETRY_SHARE: Final = 0.2
 LEAST_RETRIES: Final = 3
 
@@ -170,25 +173,22 @@ class Attempting:
         """Try the candidates; where all of them have nothing, wait for those that soon will."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._all.patience.queue_s
-        shorts: list[Short] = []
         if self._all.queue.is_before(self._claim):
-            await self._queue(loop.time(), deadline, shorts)
-        while True:
-            shorts.clear()
-            if await self._try_each(shorts):
-                return
+            await self._queue(loop.time(), deadline, ())
+        while (shorts := await self._try_each()) is not None:
             if self._failures or not shorts:
                 self._give_up(shorts)
             await self._queue(self._due(shorts), deadline, shorts)
 
-    async def _try_each(self, shorts: list[Short]) -> bool:
-        """Whether one of the candidates began to answer."""
+    async def _try_each(self) -> Sequence[Short] | None:
+        """None once a candidate has begun to answer; else those that had nothing to spend."""
+        shorts: list[Short] = []
         for model in self._candidates:
             if (short := self._all.spending.short(model, self._claim)) is not None:
                 shorts.append(short)
                 continue
             if self.attempts >= self._all.patience.attempts or not self._may_retry():
-                return False
+                break
             call = adapted(self._call, model)
             spent = await self._take(model, call)
             if isinstance(spent, Short):
@@ -196,10 +196,10 @@ class Attempting:
                 continue
             self._leave_queue()
             if await self._try(model, call, spent):
-                return True
+                return None
             if self._failures[-1].kind in FINAL:
-                return False
-        return False
+                break
+        return shorts
 
     async def _take(self, model: Model, call: Call) -> Spent | Short:
         tokens = call.prompt_tokens
@@ -248,7 +248,7 @@ class Attempting:
 
     def _give_up(self, shorts: Sequence[Short]) -> NoReturn:
         untried = len(self._candidates) > self.attempts + len(shorts)
-        raise Exhausted(self._failures, untried=untried, shorts=tuple(shorts))
+        raise Exhausted(self._failures, untried=untried, shorts=shorts)
 
     # ── Waiting ─────────────────────────────────────────────────────────────────────────────
 
@@ -278,7 +278,3 @@ class Attempting:
         place, self._place = self._place, None
         if place is not None:
             self._all.queue.leave(place)
-
-
-PASSING: Final = frozenset({Why.BUSY, Why.PROBED, Why.SCARCE})
-"""Shortages that may pass at any moment."""

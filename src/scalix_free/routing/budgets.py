@@ -32,7 +32,7 @@ from scalix_free.core.budget import (
 )
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ports import Budgets, Clock
-from scalix_free.routing.catalogue import Account, Model
+from scalix_free.routing.catalogue import UNLIMITED, Account, Model
 from scalix_free.routing.claim import Claim
 
 HOUR_MS: Final = 3_600_000
@@ -47,8 +47,6 @@ LASTING: Final = {
     Why.PACE: True,
 }
 """Shortages that hold for every call → whether for callers of the same class alone."""
-
-UNMETERED: Final = Allowance()
 
 EVERYBODY: Final = -1
 PRO: Final = "#pro"
@@ -106,13 +104,13 @@ class Spending:
         scopes = books.of_pro if claim.pro else books.scopes
         ask = Take(rid, scopes, tokens, claim.headroom, claim.received)
         if not books.metered and model.id not in self._troubled:
-            return Spent(self, model, ask, None)
+            return Spent(self, books, ask, None)
         self._notice(False)
         taken = await self._budgets.take(ask)
         if isinstance(taken, Short):
             self._remember(model, claim, taken, now_ms)
             return taken
-        return Spent(self, model, ask, taken.at_ms)
+        return Spent(self, books, ask, taken.at_ms)
 
     def _books_of(self, model: Model, now_ms: int) -> _Books:
         account = model.account or Account(name=model.provider)
@@ -134,13 +132,12 @@ class Spending:
         if len(self._shorts) > self._max_size:
             self._shorts.popitem(last=False)
 
-    async def _close(self, end: Close, model: Model, *, taken: bool) -> None:
-        if end.findings:
-            self._troubled.add(model.id)
-        elif not taken:
-            return
-        elif end.verdict is Verdict.SUCCESS and not self._books[model.id].metered:
-            self._troubled.discard(model.id)  # others learn of it by their own calls
+    async def _close(self, end: Close, books: _Books) -> None:
+        if not books.metered:
+            if end.findings:
+                self._troubled.add(books.model.id)
+            elif end.verdict is Verdict.SUCCESS:
+                self._troubled.discard(books.model.id)  # others learn of it by their own calls
         # What cannot be noted now is found again by the next call.
         with contextlib.suppress(StoreUnavailable):
             await self._budgets.close(end)
@@ -152,9 +149,9 @@ class Spent:
     ``at_ms`` is None where nothing had to be taken.
     """
 
-    def __init__(self, spending: Spending, model: Model, ask: Take, at_ms: int | None) -> None:
+    def __init__(self, spending: Spending, books: _Books, ask: Take, at_ms: int | None) -> None:
         self._spending = spending
-        self._model = model
+        self._books = books
         self._ask = ask
         self._at_ms = at_ms
         self._timer: asyncio.TimerHandle | None = None
@@ -168,7 +165,7 @@ class Spent:
         """The call has ended: what it took, None where nobody knows, and what was found."""
         if self._timer is not None:
             self._timer.cancel()
-        if not self._model.is_metered:  # what has no limit has none to learn about
+        if not self._books.metered:  # what has no limit has none to learn about
             findings = [found for found in findings if found.act is Act.TRIP]
         if self._at_ms is None and not findings:
             return
@@ -182,7 +179,7 @@ class Spent:
             verdict,
             tuple((places[found.extent], self._dated(found)) for found in findings),
         )
-        await self._spending._close(end, self._model, taken=self._at_ms is not None)
+        await self._spending._close(end, self._books)
 
     def _dated(self, found: Finding) -> Finding:
         """A rest until the end of the day gets its moment; of a rolling day, an hour."""
@@ -223,13 +220,7 @@ def _books(model: Model, account: Account, end_ms: int, pro_share: int) -> _Book
         for scope, suffix in zip(scopes, (f"/{PRO}", PRO), strict=True)
         if scope.allowance.rpd is not None or scope.allowance.tpd is not None
     )
-    return _Books(
-        model,
-        end_ms,
-        model.is_metered,
-        scopes,
-        (*scopes, *shares),
-    )
+    return _Books(model, end_ms, model.is_metered, scopes, (*scopes, *shares))
 
 
 class Days:
@@ -271,4 +262,4 @@ def _share(allowance: Allowance, share: int) -> Allowance:
     def part(limit: int | None) -> int | None:
         return None if limit is None else limit * share // 1000
 
-    return replace(UNMETERED, rpd=part(allowance.rpd), tpd=part(allowance.tpd), firm=allowance.firm)
+    return replace(UNLIMITED, rpd=part(allowance.rpd), tpd=part(allowance.tpd), firm=allowance.firm)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
@@ -224,8 +224,8 @@ def _stock(given: tuple[Model, ...], given_gone: tuple[Gone, ...], now_ms: int) 
         gone=gone,
         by_id=by_id,
         heirs=heirs,
-        everybody=tuple(_unfold(models, by_id)),
-        alone={model.id: tuple(_unfold([model], by_id)) for model in models},
+        everybody=tuple(followed(models, by_id.get)),
+        alone={model.id: tuple(followed([model], by_id.get)) for model in models},
         is_metered=any(model.is_metered for model in models),
         until_ms=min(
             (model.retires_ms for model in models if model.retires_ms is not None),
@@ -285,7 +285,12 @@ def _inherit(
             yield replace(model, fallbacks=fallbacks, priority=priority)
 
 
-def _unfold(models: Iterable[Model], by_id: Mapping[str, Model]) -> Iterator[Model]:
+def followed(
+    models: Iterable[Model],
+    find: Callable[[str], Model | None],
+    fallen: Container[str] = frozenset(),
+) -> Iterator[Model]:
+    """Each model followed by its fallbacks, except for those that have fallen; each stands once."""
     seen: set[str] = set()
     waiting = list(models)
     while waiting:
@@ -294,5 +299,5 @@ def _unfold(models: Iterable[Model], by_id: Mapping[str, Model]) -> Iterator[Mod
             continue
         seen.add(model.id)
         yield model
-        fallbacks = map(by_id.get, model.fallbacks)
+        fallbacks = (find(name) for name in model.fallbacks if name not in fallen)
         waiting[:0] = [fallback for fallback in fallbacks if fallback is not None]

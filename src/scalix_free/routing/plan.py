@@ -7,13 +7,13 @@ plan        those of them that can answer this call, for this caller
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from typing import Final, NamedTuple
 
 from scalix_free.core.chat import Call
 from scalix_free.core.errors import Code, Refusal
 from scalix_free.core.ports import Clock
-from scalix_free.routing.catalogue import Catalogue, Model
+from scalix_free.routing.catalogue import Catalogue, Model, followed
 from scalix_free.routing.quality import Qualities
 
 UNABLE: Final = {
@@ -67,7 +67,7 @@ class Ranking:
             places = {model.id: self.place(model, now_ms) for model in catalogue}
             ranked = sorted(catalogue, key=lambda model: places[model.id].order)
             fallen = {model_id for model_id, place in places.items() if place.demotion}
-            self._ordered = tuple(_followed(ranked, catalogue, fallen))
+            self._ordered = tuple(followed(ranked, catalogue.get, fallen))
         return self._ordered
 
     def place(self, model: Model, now_ms: int) -> Place:
@@ -75,20 +75,6 @@ class Ranking:
         known = self._qualities.of(model)
         worth = int(known.score(now_ms)) // ALIKE
         return Place(model.priority, known.demotion(now_ms), worth)
-
-
-def _followed(ranked: Sequence[Model], catalogue: Catalogue, fallen: Set[str]) -> Iterator[Model]:
-    """Each model followed by its fallbacks, but not by those that have fallen themselves."""
-    seen: set[str] = set()
-    waiting = list(ranked)
-    while waiting:
-        model = waiting.pop(0)
-        if model.id in seen:
-            continue
-        seen.add(model.id)
-        yield model
-        fallbacks = (catalogue.get(name) for name in model.fallbacks if name not in fallen)
-        waiting[:0] = [fallback for fallback in fallbacks if fallback is not None]
 
 
 def plan(

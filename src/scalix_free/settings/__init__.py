@@ -6,11 +6,12 @@ Only `app` and `cli` import this package; the rooms are handed plain values.
 
 from scalix_free.settings.errors import SettingsError
 from scalix_free.settings.loading import Loaded, load
-from scalix_free.settings.merging import barred
-from scalix_free.settings.secret import Secret, SecretUrl
+from scalix_free.settings.merging import SWITCHED_OFF, barred
+from scalix_free.settings.secret import Secret, SecretUrl, revealed
 from scalix_free.settings.shipped import shipped, vendor_terms
 from scalix_free.settings.toml_text import effective
 from scalix_free.settings.tree import (
+    CALLED,
     Abuse,
     Accounting,
     Addresses,
@@ -40,6 +41,8 @@ from scalix_free.settings.tree import (
 )
 
 __all__ = [
+    "CALLED",
+    "SWITCHED_OFF",
     "Abuse",
     "Accounting",
     "Addresses",
@@ -73,6 +76,7 @@ __all__ = [
     "barred",
     "effective",
     "load",
+    "revealed",
     "shipped",
     "vendor_terms",
 ]

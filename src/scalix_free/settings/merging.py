@@ -27,9 +27,13 @@ from scalix_free.settings.tree import (
     Settings,
     Status,
     Terms,
+    laid_over,
 )
 
 Said = Callable[..., bool]
+
+SWITCHED_OFF = "switched off"
+"""Why a provider is off that a table has `enabled = false` for."""
 
 ON_REQUEST = {
     "ended": "gives nothing away any more",
@@ -95,11 +99,10 @@ def merged(
         for at, provider in enumerate(settings.providers)
     ]
     entries += [_of_row(row, variables) for row in catalogue.providers if row.name not in own]
-    listing = [provider for provider in settings.providers if provider.models]
-    taken = {model.id for provider in listing if provider.enabled for model in provider.models}
-    own = {provider.name for provider in listing}
+    listing = {provider.name: provider for provider in settings.providers if provider.models}
+    taken = {model.id for one in listing.values() if one.enabled for model in one.models}
     return tuple(
-        _fitted(entry, settings.policy, () if entry.name in own else taken) for entry in entries
+        _fitted(entry, settings.policy, () if entry.name in listing else taken) for entry in entries
     )
 
 
@@ -225,7 +228,7 @@ def _model_of_row(row: ProviderRow, model: ModelRow) -> ModelEntry:
 def _of_table(
     provider: Provider, row: ProviderRow | None, variables: Variables, said: Said
 ) -> ProviderEntry:
-    off = "" if provider.enabled else "switched off"
+    off = "" if provider.enabled else SWITCHED_OFF
     if row is None:
         return ProviderEntry(
             name=provider.name,
@@ -248,7 +251,7 @@ def _of_table(
         )
     return msgspec.structs.replace(
         entry,
-        limits=_limits(provider.limits, entry.limits),
+        limits=laid_over(provider.limits, entry.limits),
         firm=provider.limits != ProviderLimits(),
         reset=provider.reset if said("reset") else entry.reset,
         discovers=entry.discovers and not provider.models,
@@ -301,7 +304,7 @@ def _filled(model: Model, known: ModelEntry | None, row: ProviderRow, said: Said
     return msgspec.structs.replace(
         known,
         id=model.id,
-        limits=_limits(model.limits, known.limits),
+        limits=laid_over(model.limits, known.limits),
         firm=model.limits != ProviderLimits(),
         status=LISTED.get(known.status, known.status),
         reasoning_allowance_tokens=model.reasoning_allowance_tokens,
@@ -311,10 +314,3 @@ def _filled(model: Model, known: ModelEntry | None, row: ProviderRow, said: Said
 
 LISTED: Mapping[Status, Status] = {"paid": "live", "alias": "live"}
 """What an operator lists by name is called, whatever it costs; only what is gone stays so."""
-
-
-def _limits(own: ProviderLimits, other: ProviderLimits) -> ProviderLimits:
-    said = {
-        name: value for name in own.__struct_fields__ if (value := getattr(own, name)) is not None
-    }
-    return msgspec.structs.replace(other, **said)

@@ -28,6 +28,11 @@ class Secret:
         return hash(self._text)
 
 
+def revealed(secret: Secret | None) -> str:
+    """Return the text of a secret that may be absent; "" where it is."""
+    return "" if secret is None else secret.reveal()
+
+
 class SecretUrl(Secret):
     """An address that may hold a password: it prints without its user part and its query.
 

@@ -7,7 +7,7 @@ lifted, or for something that was not given. How a value is written is `form`'s 
 import datetime
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -336,6 +336,17 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 # ── What follows from them and from the shipped catalogue ────────────────────────────────────
 
 
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def laid_over(own: S, other: S) -> S:
+    """What the one says, and what it leaves open, being None, as the other has it."""
+    said = {
+        name: value for name in own.__struct_fields__ if (value := getattr(own, name)) is not None
+    }
+    return msgspec.structs.replace(other, **said)
+
+
 class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A provider's terms, as others read them. None: nobody said.
 
@@ -356,12 +367,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def over(self, other: "Terms") -> "Terms":
         """These terms, and what they leave open as the others have it."""
-        own = {
-            name: value
-            for name in self.__struct_fields__
-            if (value := getattr(self, name)) is not None
-        }
-        return msgspec.structs.replace(other, **own)
+        return laid_over(self, other)
 
 
 Class = Literal["high", "medium", "low"]

@@ -176,7 +176,7 @@ class RedisLedger:
 
     async def attend(self, worker: bytes, ttl_ms: int) -> int:
         """Say that a worker is here, and for how long that holds; how many are."""
-        return cast("int", await self._ask("attend", [b"scalix:1:{workers}"], worker, ttl_ms))
+        return cast("int", await self.ask("attend", [b"scalix:1:{workers}"], worker, ttl_ms))
 
     def remembered(self, subject: Subject) -> Denied | None:
         """A denial of this caller that only time can change."""
@@ -191,27 +191,24 @@ class RedisLedger:
     async def claim(self, key: bytes, until_ms: int) -> bool:
         """See ``core.ports.Once``."""
         name = b"scalix:1:once:{%s}" % (key.hex().encode() or b"-")
-        return await self._ask("claim", [name], until_ms) == 1
+        return await self.ask("claim", [name], until_ms) == 1
 
     # ── Asking the servers ──────────────────────────────────────────────────────────────────
 
     async def _call(self, what: str, subjects: Sequence[Subject], *words: Word) -> object:
         policies = [_policy(subject.policy) for subject in subjects]
-        return await self._ask(what, [_key(subject) for subject in subjects], *words, *policies)
-
-    async def ask(self, what: str, keys: Sequence[bytes], *words: Word) -> object:
-        """Call one of the library's functions where these keys live, which is in one place.
-
-        Raises ``StoreUnavailable``.
-        """
-        return await self._ask(what, keys, *words)
+        return await self.ask(what, [_key(subject) for subject in subjects], *words, *policies)
 
     async def read(self, keys: Sequence[bytes]) -> Sequence[object]:
         """What is kept at any keys. Raises ``StoreUnavailable``."""
         await self._servers.ready()
         return await asyncio.gather(*(self._servers.ask(key, "GET", key) for key in keys))
 
-    async def _ask(self, what: str, keys: Sequence[bytes], *words: Word) -> object:
+    async def ask(self, what: str, keys: Sequence[bytes], *words: Word) -> object:
+        """Call one of the library's functions where these keys live, which is in one place.
+
+        Raises ``StoreUnavailable``.
+        """
         await self._servers.ready()
         clock = (self._held_clock(),) if self._held_clock is not None else ()
         return await self._servers.ask(
