@@ -2,18 +2,37 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import httpx
 import pytest
 
+from scalix_free.settings import Loaded
 from tests.api.caller import Caller
 from tests.api.models import ALL, Fresh, fresh_models
+from tests.place import Place
 from tests.postgres import Postgres, running_postgres
 from tests.service import RunningService, provider, running_service
 from tests.storage.servers import Running, redis_binary, running_cluster, running_server
 from tests.world import RunningWorld, running_world
 
 OPERATOR_TOKEN = "the operator of the tests"
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Place:
+    """An empty working directory."""
+    return Place(tmp_path)
+
+
+@pytest.fixture
+def loaded(at: Place) -> Callable[..., Loaded]:
+    """Loads a configuration, an empty one where none is given, under these variables alone."""
+
+    def of(text: str = "", **environ: str) -> Loaded:
+        return at.load(text, **environ)
+
+    return of
 
 
 @pytest.fixture(scope="session")

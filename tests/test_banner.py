@@ -2,13 +2,12 @@
 
 import datetime
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from scalix_free.banner import banner, model_lines
 from scalix_free.runtime import LocalModel, Runtime
-from scalix_free.settings import Loaded, load, shipped
+from scalix_free.settings import Loaded, shipped
 
 TODAY = datetime.date(2026, 11, 26)
 NOON = datetime.datetime(2026, 11, 26, 12, tzinfo=datetime.UTC).timestamp()
@@ -29,16 +28,7 @@ id = "mine/a"
 model = "a"
 """
 
-Of = Callable[..., Loaded]
-
-
-@pytest.fixture
-def of(tmp_path: Path) -> Of:
-    def loaded(text: str = "", **environ: str) -> Loaded:
-        (tmp_path / "scalix-free.toml").write_text(text)
-        return load(config=None, data=None, environ=environ, cwd=tmp_path)
-
-    return loaded
+Load = Callable[..., Loaded]
 
 
 def words(loaded: Loaded, local: LocalModel | None = None) -> dict[str, list[str]]:
@@ -69,8 +59,8 @@ def all_lines(loaded: Loaded, local: LocalModel | None = None) -> list[str]:
 # ── At the start ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_newcomer_sees_the_local_model_and_a_variable_a_line(of: Of) -> None:
-    said = words(of(), LOCAL)
+def test_a_newcomer_sees_the_local_model_and_a_variable_a_line(loaded: Load) -> None:
+    said = words(loaded(), LOCAL)
 
     assert said["Models"][0].startswith("local/demo  ready, a demonstration model")
     assert "gemini  needs GEMINI_API_KEY (11 models)" in said["Models"]
@@ -82,16 +72,16 @@ def test_a_newcomer_sees_the_local_model_and_a_variable_a_line(of: Of) -> None:
     assert "no provider is configured" in said["Note"][0]
 
 
-def test_whom_the_policy_bars_whole_is_not_offered(of: Of) -> None:
-    offered = " ".join(words(of(), LOCAL)["Models"])
-    opened = " ".join(words(of("policy.allow_evaluation_only = true"), LOCAL)["Models"])
+def test_whom_the_policy_bars_whole_is_not_offered(loaded: Load) -> None:
+    offered = " ".join(words(loaded(), LOCAL)["Models"])
+    opened = " ".join(words(loaded("policy.allow_evaluation_only = true"), LOCAL)["Models"])
 
     assert "COHERE_API_KEY" not in offered
     assert "COHERE_API_KEY (5 models)" in opened
 
 
-def test_what_answers_stands_with_its_terms_and_what_is_missing_in_a_line(of: Of) -> None:
-    said = words(of(GEMINI_API_KEY="hunter2", OPENROUTER_API_KEY="hunter2"))
+def test_what_answers_stands_with_its_terms_and_what_is_missing_in_a_line(loaded: Load) -> None:
+    said = words(loaded(GEMINI_API_KEY="hunter2", OPENROUTER_API_KEY="hunter2"))
     gemini, openrouter, more = said["Models"]
 
     assert gemini.startswith("gemini  ready: gemini-3.8-flash, ")
@@ -117,41 +107,41 @@ def test_what_answers_stands_with_its_terms_and_what_is_missing_in_a_line(of: Of
         ("MISTRAL_API_KEY", "as a public service: no"),
     ],
 )
-def test_terms_say_what_is_known_and_what_is_not(of: Of, variable: str, terms: str) -> None:
-    assert terms in words(of(**{variable: "k"}))["Terms"][0]
+def test_terms_say_what_is_known_and_what_is_not(loaded: Load, variable: str, terms: str) -> None:
+    assert terms in words(loaded(**{variable: "k"}))["Terms"][0]
 
 
-def test_evaluation_is_named_where_it_was_allowed(of: Of) -> None:
-    said = words(of("policy.allow_evaluation_only = true", NVIDIA_API_KEY="k"))
+def test_evaluation_is_named_where_it_was_allowed(loaded: Load) -> None:
+    said = words(loaded("policy.allow_evaluation_only = true", NVIDIA_API_KEY="k"))
 
     assert "for evaluation only" in said["Terms"][0]
 
 
-def test_ones_own_provider_serves_on_the_terms_of_ones_account(of: Of) -> None:
-    said = words(of(OWN))
+def test_ones_own_provider_serves_on_the_terms_of_ones_account(loaded: Load) -> None:
+    said = words(loaded(OWN))
 
     assert said["Models"][0] == "mine/a  ready (priority 100)"
     assert said["Terms"] == ["mine will serve strangers, on the terms of your account there"]
 
 
-def test_a_provider_whose_models_are_all_barred_says_why(of: Of) -> None:
-    said = words(of('policy.end_user_regions = ["DE"]', GEMINI_API_KEY="k"), LOCAL)
+def test_a_provider_whose_models_are_all_barred_says_why(loaded: Load) -> None:
+    said = words(loaded('policy.end_user_regions = ["DE"]', GEMINI_API_KEY="k"), LOCAL)
 
     assert said["Models"][0] == "gemini  no model is left; left out: not for end users in DE"
 
 
-def test_no_line_is_longer_than_a_screen(of: Of) -> None:
+def test_no_line_is_longer_than_a_screen(loaded: Load) -> None:
     keys = dict.fromkeys(shipped().variables(), "k")
-    loaded = of(**keys)
+    told = loaded(**keys)
     runtime = Runtime(
-        settings=loaded.settings,
+        settings=told.settings,
         ledger=":memory:",
         secret=b"s" * 32,
         public_url="http://127.0.0.1:3001",
         local=None,
         started_at=NOON,
     )
-    text = banner(runtime, loaded, "", None)
+    text = banner(runtime, told, "", None)
 
     listed = text.partition("  Models")[2].partition("  Note")[0].splitlines()
     assert max(map(len, listed)) <= 132
@@ -183,12 +173,12 @@ def test_no_line_is_longer_than_a_screen(of: Of) -> None:
         "together_ai  gives nothing away any more  (Together AI)",
     ],
 )
-def test_every_state_has_its_line(of: Of, line: str) -> None:
-    assert line in all_lines(of(GEMINI_API_KEY="k", OPENROUTER_API_KEY="k"))
+def test_every_state_has_its_line(loaded: Load, line: str) -> None:
+    assert line in all_lines(loaded(GEMINI_API_KEY="k", OPENROUTER_API_KEY="k"))
 
 
-def test_every_model_of_the_catalogue_has_a_line(of: Of) -> None:
-    lines = all_lines(of(OWN), LOCAL)
+def test_every_model_of_the_catalogue_has_a_line(loaded: Load) -> None:
+    lines = all_lines(loaded(OWN), LOCAL)
     names = {line.split()[0] for line in lines if line}
 
     assert shipped().ids() <= names
@@ -199,8 +189,8 @@ def test_every_model_of_the_catalogue_has_a_line(of: Of) -> None:
     ]
 
 
-def test_on_its_day_a_model_is_gone(of: Of) -> None:
-    catalogue = of(GEMINI_API_KEY="k").settings.catalogue
+def test_on_its_day_a_model_is_gone(loaded: Load) -> None:
+    catalogue = loaded(GEMINI_API_KEY="k").settings.catalogue
     line = next(
         line
         for line in model_lines(catalogue, None, datetime.date(2026, 12, 1))

@@ -16,7 +16,7 @@ from scalix_free.providers.openai_http import open_session
 from scalix_free.providers.openrouter_models import FreeModel
 from scalix_free.routing.catalogue import Catalogue, Model
 from scalix_free.runtime import Runtime
-from scalix_free.settings import ModelEntry, Policy, ProviderEntry, Settings, Terms, load
+from scalix_free.settings import Loaded, ModelEntry, Policy, ProviderEntry, Settings, Terms
 from tests.api.caller import question
 from tests.core.held_clock import HeldClock
 from tests.providers.lister import Lister, lister, row
@@ -30,10 +30,9 @@ Of = Callable[..., Settings]
 
 
 @pytest.fixture
-def of(tmp_path: Path) -> Of:
+def of(loaded: Callable[..., Loaded]) -> Of:
     def settings(text: str = "", **environ: str) -> Settings:
-        (tmp_path / "scalix-free.toml").write_text(text)
-        return load(config=None, data=None, environ=environ, cwd=tmp_path).settings
+        return loaded(text, **environ).settings
 
     return settings
 

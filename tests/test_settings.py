@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from scalix_free.settings import (
     Keyword,
-    Loaded,
     Provider,
     ProviderLimits,
     Secret,
@@ -31,6 +30,7 @@ from scalix_free.settings import (
 from scalix_free.settings.errors import dotted, shown
 from scalix_free.settings.form import patterns
 from scalix_free.settings.lacking import LACKING, VARIABLES
+from tests.place import Place
 
 # The contract's sample, all of it but the providers, as values.
 DEFAULTS: dict[str, object] = {
@@ -198,31 +198,6 @@ MODEL = """
 id = "primary/fast"
 model = "fast"
 """
-
-
-@pytest.fixture
-def at(tmp_path: Path) -> "Place":
-    return Place(tmp_path)
-
-
-class Place:
-    """A working directory in which settings are loaded."""
-
-    def __init__(self, cwd: Path) -> None:
-        self.cwd = cwd
-
-    def load(self, text: str | None = None, /, **environ: str) -> Loaded:
-        if text is not None:
-            (self.cwd / "scalix-free.toml").write_text(text, "utf-8")
-        return load(config=None, data=None, environ=environ, cwd=self.cwd)
-
-    def settings(self, text: str | None = None, /, **environ: str) -> Settings:
-        return self.load(text, **environ).settings
-
-    def refusal(self, text: str | None = None, /, **environ: str) -> str:
-        with pytest.raises(SettingsError) as refused:
-            self.load(text, **environ)
-        return str(refused.value)
 
 
 def toml(key: str, value: object) -> str:

@@ -1,7 +1,6 @@
 """The operator's tables and the shipped catalogue together: who serves, with what, and why not."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,6 @@ from scalix_free.settings import (
     Terms,
     barred,
     effective,
-    load,
     shipped,
 )
 from scalix_free.settings.texts import EEA
@@ -22,15 +20,6 @@ from scalix_free.settings.texts import EEA
 Load = Callable[..., Loaded]
 
 GROQ_120B = "groq/openai/gpt-oss-120b"
-
-
-@pytest.fixture
-def loaded(tmp_path: Path) -> Load:
-    def of(text: str = "", **environ: str) -> Loaded:
-        (tmp_path / "scalix-free.toml").write_text(text)
-        return load(config=None, data=None, environ=environ, cwd=tmp_path)
-
-    return of
 
 
 def entry(loaded: Loaded, name: str) -> ProviderEntry:
