@@ -263,21 +263,22 @@ def _router(
 ) -> Router:
     routing, caches = settings.routing, settings.caches
     qualities = Qualities()
+    spending = Spending(
+        budgets,
+        clock,
+        pro_share=int(settings.tiers.pro.daily_budget_share * WHOLE),
+        ttl_ms=int(caches.model_health.ttl_s * 1000),
+        max_size=caches.model_health.max_size,
+        notice=metrics.count_model_health,
+    )
     return Router(
         catalogue=catalogue,
-        ranking=Ranking(qualities, clock),
+        ranking=Ranking(qualities, clock, spending.spare),
         preferences=Preferences(
             int(caches.user_preferences.ttl_s * 1000), caches.user_preferences.max_size
         ),
         attempts=Attempts(
-            spending=Spending(
-                budgets,
-                clock,
-                pro_share=int(settings.tiers.pro.daily_budget_share * WHOLE),
-                ttl_ms=int(caches.model_health.ttl_s * 1000),
-                max_size=caches.model_health.max_size,
-                notice=metrics.count_model_health,
-            ),
+            spending=spending,
             learning=Learning(ModelHealth(), qualities, is_alone=len(catalogue) < 2),
             patience=Patience(
                 attempts=routing.attempts,

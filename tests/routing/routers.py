@@ -90,10 +90,11 @@ def router(
     budgets: Arithmetic | None = None,
 ) -> Router:
     qualities = Qualities()
+    trying = attempts(patience, clock=clock, budgets=budgets, qualities=qualities)
     return Router(
         catalogue=Catalogue(models),
-        ranking=Ranking(qualities, clock),
+        ranking=Ranking(qualities, clock, trying.spending.spare),
         preferences=Preferences(3_600_000, 100),
-        attempts=attempts(patience, clock=clock, budgets=budgets, qualities=qualities),
+        attempts=trying,
         clock=clock,
     )

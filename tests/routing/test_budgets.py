@@ -152,11 +152,11 @@ async def test_a_model_that_fails_again_and_again_rests_and_proves_itself() -> N
     for _ in range(8):
         assert await desk.ask() == "else/b"
     assert isinstance(sick.backend, ScriptedBackend)
-    assert len(sick.backend.calls) == 5
+    assert len(sick.backend.calls) == 2
     sick.backend.steps = (Chunk("Hi"), STOP)
     desk.clock.advance(30_000)
     assert [await desk.ask() for _ in range(3)] == ["acme/a"] * 3
-    assert len(sick.backend.calls) == 8
+    assert len(sick.backend.calls) == 5
 
 
 async def test_who_finds_all_busy_waits_until_a_call_has_ended() -> None:
@@ -201,3 +201,12 @@ def test_days_end_at_midnight_of_their_zone() -> None:
     assert days.end_ms(None, morning) == 0
     spring = 1_805_011_200_000  # 2027-03-14T08:00:00Z: that day has 23 hours
     assert days.end_ms(zone, spring) == spring + 23 * 3_600_000
+
+
+async def test_an_empty_answer_rests_nobody_since_whoever_asks_can_bring_it_about() -> None:
+    empty = limited("acme/a", Chunk(finish="stop"))
+    desk = Desk(empty, limited("else/b", account="else"))
+    for _ in range(4):
+        assert await desk.ask() == "else/b"
+    assert isinstance(empty.backend, ScriptedBackend)
+    assert len(empty.backend.calls) == 4

@@ -158,9 +158,14 @@ class Why(enum.IntEnum):
 
 
 class Taken(NamedTuple):
-    """It may be sent; ``at_ms`` is the moment it was spent at."""
+    """It may be sent; ``at_ms`` is the moment it was spent at.
+
+    ``used`` is the part of its day's budget that each scope has used now, in thousandths; -1 where
+    nothing limits its day.
+    """
 
     at_ms: int
+    used: tuple[int, ...] = ()
 
 
 class Short(NamedTuple):
@@ -278,6 +283,19 @@ def used(budget: Budget, window: Window) -> int:
     return _spent(budget)[window]
 
 
+def day_used(budget: Budget, scope: Scope) -> int:
+    """The used part of a scope's day, in thousandths; -1 where nothing limits its day."""
+    part = -1
+    requests = most(budget, scope.allowance, Window.RPD)
+    if requests is not None:
+        part = sum(cell.requests for cell in budget.day) * WHOLE // max(requests, 1)
+    tokens = most(budget, scope.allowance, Window.TPD)
+    if tokens is not None:
+        spent = sum(cell.tokens for cell in budget.day)
+        part = max(part, spent * WHOLE // max(tokens, 1))
+    return part
+
+
 def _spent(budget: Budget) -> tuple[int, int, int, int]:
     """How much of each window is spent, in their order."""
     requests = tokens = day_requests = day_tokens = 0
@@ -305,7 +323,8 @@ def take(budgets: Sequence[Budget], ask: Take, now_ms: int) -> Taken | Short:
         return short
     for budget, scope in zip(budgets, ask.scopes, strict=True):
         _spend(budget, scope, ask, now_ms)
-    return Taken(now_ms)
+    used = (day_used(budget, scope) for budget, scope in zip(budgets, ask.scopes, strict=True))
+    return Taken(now_ms, tuple(used))
 
 
 def close(budgets: Sequence[Budget], end: Close, now_ms: int) -> None:

@@ -18,9 +18,11 @@ from scalix_free.routing.catalogue import Model
 from scalix_free.routing.health import Health
 from scalix_free.routing.quality import Qualities, Sample
 
-SICK: Final = frozenset({Kind.UNREACHABLE, Kind.TIMEOUT, Kind.BROKEN, Kind.EMPTY})
-"""Failures that speak against a model's health; a limit or a request that it does not take do
-not."""
+SICK: Final = frozenset({Kind.UNREACHABLE, Kind.TIMEOUT, Kind.BROKEN})
+"""Failures that speak against a model's health; a limit or a request that it does not take do not,
+nor does an empty answer, which whoever asks can bring about."""
+POOR: Final = SICK | {Kind.EMPTY}
+"""Failures that speak against what a model's answers are worth."""
 
 UNSPENT: Final = frozenset(
     {
@@ -54,6 +56,8 @@ class Learning:
     def hear(self, model: Model, verdict: Verdict, sample: Sample, now_ms: int) -> bool:
         """Note how a call ended; whether the model should rest now."""
         self.qualities.of(model).hear(sample, now_ms)
+        if verdict is Verdict.NEUTRAL:
+            return False
         trips = self.health.breaker(model.id).hear(now_ms, failed=verdict is Verdict.FAILURE)
         if sample.first_token_ms is not None:
             self.health.first_token(model.id).hear(sample.first_token_ms / 1000)
@@ -134,8 +138,8 @@ class Attempt:
         finally:
             findings = tuple(self._findings(error))
             verdict = self._verdict(error)
-            if verdict is not Verdict.NEUTRAL and learning.hear(
-                self.model, verdict, self._sample(verdict), now_ms
+            if (sample := self._sample(error)) is not None and learning.hear(
+                self.model, verdict, sample, now_ms
             ):
                 findings += (Finding(Extent.MODEL, Act.TRIP),)
             await self._spent.close(tokens=self._tokens(error), verdict=verdict, findings=findings)
@@ -181,9 +185,12 @@ class Attempt:
             return 0
         return None
 
-    def _sample(self, verdict: Verdict) -> Sample:
-        if verdict is not Verdict.SUCCESS:
-            return Sample(succeeded=False)
+    def _sample(self, error: BaseException | None) -> Sample | None:
+        """How it went; None where that tells nothing of the model."""
+        if isinstance(error, Failure):
+            return Sample(succeeded=False) if error.kind in POOR else None
+        if self._finish is None:
+            return None
         tokens = 0 if self._usage is None else self._usage.completion_tokens
         took_ms = (time.perf_counter() - self._began) * 1000
         cap = self._call.output_tokens

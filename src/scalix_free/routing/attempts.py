@@ -27,6 +27,10 @@ FINAL: Final = frozenset({Kind.BAD_REQUEST, Kind.FILTERED})
 PASSING: Final = frozenset({Why.BUSY, Why.PROBED, Why.SCARCE})
 """Shortages that may pass at any moment."""
 
+RESERVE: Final = 100
+"""A model whose day is not so far behind the clock, in thousandths, is spared while others soon
+have something. Chosen by simulation: ``benchmarks/results/scarcity.md``."""
+
 RETRY_SHARE: Final = 0.2
 LEAST_RETRIES: Final = 3
 
@@ -121,7 +125,11 @@ class Attempting:
         self._all = attempts
         self._candidates = candidates
         self._call = call
-        self._claim = claim
+        # Where something comes back by itself, pace is kept by waiting; else by refusing.
+        self._sparing = claim.is_paced and any(model.renews for model in candidates)
+        self._claim = claim.unpaced() if self._sparing else claim
+        self._spared = False
+        self._tried: set[str] = set()
         self._attempt: Attempt | None = None
         self._place: Place | None = None
         self._retries = 0
@@ -170,22 +178,37 @@ class Attempting:
     # ── Trying ──────────────────────────────────────────────────────────────────────────────
 
     async def _begin(self) -> None:
-        """Try the candidates; where all of them have nothing, wait for those that soon will."""
+        """Try the candidates; where all of them have nothing, wait for those that soon will.
+
+        Models whose day is scarce are spared until nothing else comes back in time.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._all.patience.queue_s
-        if self._all.queue.is_before(self._claim):
-            await self._queue(loop.time(), deadline, ())
+        is_first = not self._all.queue.is_before(self._claim)
+        if not is_first and not await self._queue(loop.time(), deadline):
+            self._spend_all(())
         while (shorts := await self._try_each()) is not None:
-            if self._failures or not shorts:
-                self._give_up(shorts)
-            await self._queue(self._due(shorts), deadline, shorts)
+            is_over = self._failures or not shorts
+            if is_over or not await self._queue(self._due(shorts), deadline):
+                self._spend_all(shorts)
+
+    def _spend_all(self, shorts: Sequence[Short]) -> None:
+        """Spare nothing from now on. Raises ``Exhausted`` where nothing was spared."""
+        if not self._sparing or (shorts and not self._spared):
+            self._give_up(shorts)
+        self._sparing = False
 
     async def _try_each(self) -> Sequence[Short] | None:
         """None once a candidate has begun to answer; else those that had nothing to spend."""
         shorts: list[Short] = []
         for model in self._candidates:
+            if model.id in self._tried:
+                continue
             if (short := self._all.spending.short(model, self._claim)) is not None:
                 shorts.append(short)
+                continue
+            if self._sparing and self._all.spending.spare(model) < RESERVE:
+                self._spared = True
                 continue
             if self.attempts >= self._all.patience.attempts or not self._may_retry():
                 break
@@ -198,7 +221,7 @@ class Attempting:
             if await self._try(model, call, spent):
                 return None
             if self._failures[-1].kind in FINAL:
-                break
+                self._give_up(shorts)
         return shorts
 
     async def _take(self, model: Model, call: Call) -> Spent | Short:
@@ -210,6 +233,7 @@ class Attempting:
 
     async def _try(self, model: Model, call: Call, spent: Spent) -> bool:
         self.attempts += 1
+        self._tried.add(model.id)
         attempt = Attempt(model, call, spent)
         try:
             await attempt.begin(self._patience_s(model, call), self._all.patience.idle_s)
@@ -252,17 +276,19 @@ class Attempting:
 
     # ── Waiting ─────────────────────────────────────────────────────────────────────────────
 
-    async def _queue(self, due: float | None, deadline: float, shorts: Sequence[Short]) -> None:
-        """Wait for a turn. Raises ``Exhausted`` where that would be in vain."""
+    async def _queue(self, due: float | None, deadline: float) -> bool:
+        """Wait for a turn; False where there is none in time, or no place to wait in."""
         queue = self._all.queue
         if due is None or due > deadline:
-            self._give_up(shorts)
+            return False
         if self._place is None:
             self._place = queue.join(self._claim, due)
         else:
             queue.again(self._place, due)
-        if self._place is None or not await queue.turn(self._place, deadline):
-            self._give_up(shorts)
+        if self._place is not None and await queue.turn(self._place, deadline):
+            return True
+        self._leave_queue()
+        return False
 
     def _due(self, shorts: Sequence[Short]) -> float | None:
         """The loop's time at which it is worth trying again; None: not for long."""

@@ -1,6 +1,7 @@
 """What may be spent on whom: a model's scopes, what is known to be short, one call's spending.
 
     Spending    all of it, in one process: takes from the shared budgets, remembers what was short
+                and how far each day is used
     Spent       one upstream call that may be made; ends in ``close``, once
 
 Calls of a model without any limit are not spent. Only that it tripped is noted, and until it has
@@ -19,6 +20,8 @@ from typing import Final, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from scalix_free.core.budget import (
+    DAY_MS,
+    WHOLE,
     Act,
     Allowance,
     Close,
@@ -36,6 +39,8 @@ from scalix_free.routing.catalogue import UNLIMITED, Account, Model
 from scalix_free.routing.claim import Claim
 
 HOUR_MS: Final = 3_600_000
+ROLLING_PACE: Final = 500
+"""The part of a rolling day that may be used before it counts as scarce: it has no evening."""
 BEAT_S: Final = 20.0
 """Two beats may fail before a call in flight loses its slot."""
 
@@ -80,6 +85,7 @@ class Spending:
         self._notice = notice
         self._shorts: OrderedDict[tuple[str, int], tuple[int, Short]] = OrderedDict()
         self._books: dict[str, _Books] = {}
+        self._used: dict[str, _Used] = {}
         self._troubled: set[str] = set()
         self._days = Days()
 
@@ -97,6 +103,34 @@ class Spending:
                     return known[1]
         return None
 
+    def spare(self, model: Model) -> int:
+        """How far the use of a model's day is behind the clock, in thousandths of the day.
+
+        Below 0 it is ahead, and the evening would be short of it. ``WHOLE`` where no day limits it.
+        What a day was used by is known of the last call of this process, which is close enough: a
+        model that is believed to have more than it has is asked, and then it is known.
+        """
+        if not model.is_metered or model.renews:
+            return WHOLE
+        now_ms = self._clock()
+        books = self._books_of(model, now_ms)
+        passed = _passed(books.end_ms, now_ms)
+        parts = [
+            passed - self._used_part(scope, now_ms)
+            for scope in books.scopes
+            if scope.allowance.rpd is not None or scope.allowance.tpd is not None
+        ]
+        return min(parts, default=WHOLE)
+
+    def _used_part(self, scope: Scope, now_ms: int) -> int:
+        known = self._used.get(scope.key)
+        if known is None or known.end_ms != scope.day_end_ms:  # another day has begun
+            return 0
+        if scope.day_end_ms:
+            return known.part
+        kept_ms = max(DAY_MS - (now_ms - known.at_ms), 0)
+        return known.part * kept_ms // DAY_MS
+
     async def take(self, model: Model, claim: Claim, rid: bytes, tokens: int) -> Spent | Short:
         """Spend one call, if all budgets that it touches have it. Raises ``StoreUnavailable``."""
         now_ms = self._clock()
@@ -110,6 +144,9 @@ class Spending:
         if isinstance(taken, Short):
             self._remember(model, claim, taken, now_ms)
             return taken
+        for scope, part in zip(books.scopes, taken.used, strict=False):  # shares come after them
+            if part >= 0:
+                self._used[scope.key] = _Used(part, scope.day_end_ms, now_ms)
         return Spent(self, books, ask, taken.at_ms)
 
     def _books_of(self, model: Model, now_ms: int) -> _Books:
@@ -198,6 +235,21 @@ class Spent:
     async def _tell(self) -> None:
         with contextlib.suppress(StoreUnavailable):
             await self._spending._budgets.beat(self._ask.scopes, self._ask.rid)
+
+
+class _Used(NamedTuple):
+    """The part of a day that was used at a moment, in thousandths."""
+
+    part: int
+    end_ms: int
+    at_ms: int
+
+
+def _passed(end_ms: int, now_ms: int) -> int:
+    """The part of a day that has passed, in thousandths."""
+    if not end_ms:
+        return ROLLING_PACE
+    return WHOLE - min(max(end_ms - now_ms, 0), DAY_MS) * WHOLE // DAY_MS
 
 
 class _Books(NamedTuple):

@@ -91,6 +91,14 @@ class Model:
         account = self.account
         return self.allowance.is_limiting or (account is not None and account.allowance.is_limiting)
 
+    @property
+    def renews(self) -> bool:
+        """Whether no day limits it: what it gives comes back within a minute."""
+        allowances = (
+            [self.allowance] if self.account is None else [self.allowance, self.account.allowance]
+        )
+        return all(allowed.rpd is None and allowed.tpd is None for allowed in allowances)
+
     def lacks(self, needs: Iterable[str]) -> list[str]:
         """Which of these abilities the model does not have."""
         return [] if self.abilities is None else [n for n in needs if n not in self.abilities]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from scalix_free.core.budget import WHOLE
@@ -23,6 +23,15 @@ class Claim:
     owner: bytes = b""
     address: bytes = b""
     pro: bool = False
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether a day's budget has to last for others too."""
+        return self.headroom < WHOLE
+
+    def unpaced(self) -> Claim:
+        """The same, free to use a whole day at once."""
+        return replace(self, headroom=WHOLE)
 
 
 UNBOUNDED: Final = Claim()

@@ -1,8 +1,9 @@
 """Whether a model answers at present, and how soon: learned from real traffic alone.
 
-Breaker      trips on 5 failures in a row, or when at least half of 5 or more calls within 20 s
-             failed (figures: Envoy's outlier detection, and the research notes on quotas,
-             section 6.2). What a trip means for the budget is a rule of ``core.budget``.
+Breaker      trips on 2 failures in a row, or when at least half of 5 or more calls within 20 s
+             failed. Others wait for 5 in a row; where a few calls a minute are all there is, that
+             wastes more of them (``benchmarks/results/scarcity.md``). What a trip means for the
+             budget is a rule of ``core.budget``.
 FirstToken   how long the first token may take, from how long it took: the retransmission timer
              of RFC 6298, doubled
 """
@@ -15,7 +16,7 @@ from typing import Final
 
 WINDOW_MS: Final = 20_000
 LEAST_CALLS: Final = 5
-MOST_IN_A_ROW: Final = 5
+MOST_IN_A_ROW: Final = 2
 
 LEAST_SAMPLES: Final = 8
 LEAST_WAIT_S: Final = 3.0

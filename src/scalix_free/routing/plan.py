@@ -1,15 +1,15 @@
 """A call becomes an order of candidates, or the reason why nobody can answer it.
 
-Ranking     all models from the best to the last: by priority as it stands, then by what their
-            answers are worth, then as configured; each followed by its fallbacks
+Ranking     all models from the best to the last, each followed by its fallbacks
 plan        those of them that can answer this call, for this caller
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import Final, NamedTuple, TypeAlias
 
+from scalix_free.core.budget import WHOLE
 from scalix_free.core.chat import Call
 from scalix_free.core.errors import Code, Refusal
 from scalix_free.core.ports import Clock
@@ -35,26 +35,49 @@ ALIKE: Final = 50
 """Scores that differ by less than that count as equal, so that models do not change places with
 every answer."""
 
+PRIORITY_STEP: Final = 60
+"""What a model's answers have to be worth more to make up for the next lower priority."""
+DEMOTION_STEP: Final = 300
+DAY_AHEAD: Final = 300
+"""What a model's place is worth less when its day's budget is a whole day ahead of the clock.
+Chosen by simulation: ``benchmarks/results/scarcity.md``."""
+
 
 class Place(NamedTuple):
-    """A model's place in the ranking, and why it has it: smaller comes first."""
+    """What a model's place in the ranking is made of.
 
-    priority: int
+    ``level`` is 0 for the best priority that there is, 1 for the next one. ``spare`` says how far
+    its day is behind the clock, in thousandths.
+    """
+
+    level: int
     demotion: int
     worth: int
+    spare: int = WHOLE
 
     @property
-    def order(self) -> tuple[int, int]:
-        """What decides."""
-        return self.priority + self.demotion, -self.worth
+    def value(self) -> int:
+        """What decides; the greater value comes first."""
+        lost = self.level * PRIORITY_STEP + self.demotion * DEMOTION_STEP
+        return self.worth - lost + self.spare * DAY_AHEAD // WHOLE
+
+
+Spare: TypeAlias = Callable[[Model], int]
 
 
 class Ranking:
-    """The order of all models, as it stands."""
+    """The order of all models, as it stands.
 
-    def __init__(self, qualities: Qualities, clock: Clock) -> None:
+    By priority, by what their answers turn out to be worth, and by how much of their day is left:
+    what is used up ahead of the clock gives way to what comes back by itself.
+    """
+
+    def __init__(
+        self, qualities: Qualities, clock: Clock, spare: Spare = lambda model: WHOLE
+    ) -> None:
         self._qualities = qualities
         self._clock = clock
+        self._spare = spare
         self._of: Catalogue | None = None
         self._until_ms = 0
         self._ordered: tuple[Model, ...] = ()
@@ -64,17 +87,22 @@ class Ranking:
         now_ms = self._clock()
         if catalogue is not self._of or now_ms >= self._until_ms:
             self._of, self._until_ms = catalogue, now_ms + FRESH_MS
-            places = {model.id: self.place(model, now_ms) for model in catalogue}
-            ranked = sorted(catalogue, key=lambda model: places[model.id].order)
+            places = self.places(catalogue)
+            ranked = sorted(catalogue, key=lambda model: -places[model.id].value)
             fallen = {model_id for model_id, place in places.items() if place.demotion}
             self._ordered = tuple(followed(ranked, catalogue.get, fallen))
         return self._ordered
 
-    def place(self, model: Model, now_ms: int) -> Place:
-        """Where a model stands."""
+    def places(self, catalogue: Catalogue) -> Mapping[str, Place]:
+        """Where each model stands, by its id."""
+        now_ms = self._clock()
+        levels = {priority: n for n, priority in enumerate(sorted({m.priority for m in catalogue}))}
+        return {model.id: self._place(model, levels[model.priority], now_ms) for model in catalogue}
+
+    def _place(self, model: Model, level: int, now_ms: int) -> Place:
         known = self._qualities.of(model)
-        worth = int(known.score(now_ms)) // ALIKE
-        return Place(model.priority, known.demotion(now_ms), worth)
+        worth = int(known.score(now_ms)) // ALIKE * ALIKE
+        return Place(level, known.demotion(now_ms), worth, self._spare(model))
 
 
 def plan(

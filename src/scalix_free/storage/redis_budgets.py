@@ -37,7 +37,7 @@ class RedisBudgets:
         said = await self._ask("budget_take", ask.scopes, ask.rid, *numbers)
         place, *rest = cast("list[int]", said)
         if not place:
-            return Taken(rest[0])
+            return Taken(rest[0], tuple(rest[1:]))
         why, until_ms = rest
         key = ask.scopes[place - 1].key
         return Short(key, Why(why), None if until_ms < 0 else until_ms)

@@ -228,6 +228,17 @@ do
     return short
   end
 
+  local function day_used(budget, scope)
+    local part = -1
+    for _, window in ipairs({ RPD, TPD }) do
+      local limit = most(budget, scope, window)
+      if limit >= 0 then
+        part = math.max(part, math.floor(used(budget, window) * WHOLE / math.max(limit, 1)))
+      end
+    end
+    return part
+  end
+
   local function add(cells, expires, requests, tokens)
     for i = #cells, 1, -1 do
       if cells[i][1] == expires then
@@ -333,7 +344,7 @@ do
     for _, budget in ipairs(budgets) do save(budget, now) end
   end
 
-  -- TAKE rid tokens headroom received scope… → 0, at; or the place of the scope, why, until
+  -- TAKE rid tokens headroom received scope… → 0, at, used…; or the place of the scope, why, until
   local function take(keys, args)
     local now = clock(args)
     local budgets, scopes = open_all(keys, args, 5, now)
@@ -349,7 +360,9 @@ do
     if short then return { place, short[1], short[2] } end
     for i, budget in ipairs(budgets) do spend(budget, scopes[i], ask, now) end
     save_all(budgets, now)
-    return { 0, now }
+    local taken = { 0, now }
+    for i, budget in ipairs(budgets) do taken[i + 2] = day_used(budget, scopes[i]) end
+    return taken
   end
 
   -- CLOSE rid at reserved tokens verdict findings scope…; a finding is five numbers, see note
