@@ -14,6 +14,12 @@ Rules of the windows
     are corrected to those that it took. The request stays spent however it ended, since providers
     count failures.
 
+Rules of what is told
+    A provider that says how much is left may have counted more than we did: others use the account,
+    or it counts otherwise. Of each window the newest of the largest excesses is kept, beside the
+    cells, and counts until the window is over. Our own corrections do not lower what was told: of
+    a call that was in flight then, what is given back of its tokens is added to the excess.
+
 Rules of a day's pace
     A class of callers has a headroom: that part of a day's budget it may use at once, the rest as
     the day passes, so that the evening is served too. A rolling day is not paced: it comes back as
@@ -30,6 +36,8 @@ Rules of rest
     the later one counts. A scope that *tripped* is half open after its rest: one request at a time
     may try it, for which nothing is made up. Two successes close it, a failure trips it anew and
     for twice as long.
+    A call that began before the rest ended says how it was before: it is no proof and no failure
+    of the trial, and refusals of calls that were in flight together count as one.
 """
 
 from __future__ import annotations
@@ -55,13 +63,17 @@ TRIP_MS: Final = 30_000
 MOST_TRIP_MS: Final = 600_000
 PROVEN: Final = 2
 """So many successes close a half open scope."""
+MOST_IN_A_ROW: Final = 16
+"""Trips and refusals in a row are counted so far; by then waits have long been the longest."""
 LEARNED_MS: Final = DAY_MS
 """How long a limit that a provider told is believed after it was told."""
 DOUBT_MS: Final = 900_000
 """How long a remainder of the day is believed that is smaller than by our own count."""
 FOREVER_MS: Final = 2**53
 MOST: Final = 2**31 - 1
-"""A limit that is told is kept in four bytes."""
+"""A limit that is told is kept in four bytes; no call takes more tokens."""
+MOST_CELLS: Final = 128
+"""Twice what a minute and a rolling day have; a clock that leaps could make any number."""
 WHOLE: Final = 1_000
 """Parts are counted in thousandths."""
 FINE: Final = 1_000_000
@@ -238,11 +250,20 @@ class Cell:
 
 
 @dataclass(slots=True)
+class Excess:
+    """So much more of a window is used than we counted, as the provider told at a moment."""
+
+    told_ms: int
+    expires_ms: int
+    amount: int
+
+
+@dataclass(slots=True)
 class Budget:
     """What is remembered of one scope.
 
     ``slots`` are calls in flight and when they lose their slot. ``limits`` are those that the
-    provider told, -1 where it told nothing.
+    provider told, -1 where it told nothing; ``excess`` is what it told to be used.
     """
 
     minute: list[Cell] = field(default_factory=list)
@@ -256,6 +277,7 @@ class Budget:
     back_offs: int = 0
     limits: list[int] = field(default_factory=lambda: [-1, -1, -1, -1])
     limits_until_ms: int = 0
+    excess: dict[Window, Excess] = field(default_factory=dict)
 
     def forget(self, now_ms: int) -> None:
         """Drop what no longer counts."""
@@ -265,6 +287,8 @@ class Budget:
             self.day = [cell for cell in self.day if cell.expires_ms > now_ms]
         if self.slots:
             self.slots = [slot for slot in self.slots if slot[1] > now_ms]
+        if self.excess:
+            self.excess = {of: told for of, told in self.excess.items() if told.expires_ms > now_ms}
         if self.limits_until_ms <= now_ms:
             self.limits = [-1, -1, -1, -1]
             self.limits_until_ms = 0
@@ -284,7 +308,10 @@ def used(budget: Budget, window: Window) -> int:
 
 
 def day_used(budget: Budget, scope: Scope) -> int:
-    """The used part of a scope's day, in thousandths; -1 where nothing limits its day."""
+    """The part of its day that a scope has spent itself, in thousandths; -1 without a day's limit.
+
+    What the provider told beside it is left out: it is believed for a short time, this for the day.
+    """
     part = -1
     requests = most(budget, scope.allowance, Window.RPD)
     if requests is not None:
@@ -296,7 +323,7 @@ def day_used(budget: Budget, scope: Scope) -> int:
     return part
 
 
-def _spent(budget: Budget) -> tuple[int, int, int, int]:
+def _spent(budget: Budget) -> Sequence[int]:
     """How much of each window is spent, in their order."""
     requests = tokens = day_requests = day_tokens = 0
     for cell in budget.minute:
@@ -305,7 +332,10 @@ def _spent(budget: Budget) -> tuple[int, int, int, int]:
     for cell in budget.day:
         day_requests += cell.requests
         day_tokens += cell.tokens
-    return requests, day_requests, tokens, day_tokens
+    spent = [requests, day_requests, tokens, day_tokens]
+    for window, told in budget.excess.items():
+        spent[window] += told.amount
+    return spent
 
 
 def take(budgets: Sequence[Budget], ask: Take, now_ms: int) -> Taken | Short:
@@ -333,10 +363,10 @@ def close(budgets: Sequence[Budget], end: Close, now_ms: int) -> None:
         budget.forget(now_ms)
         budget.slots = [slot for slot in budget.slots if slot[0] != end.rid]
         if end.tokens is not None and end.tokens != end.reserved:
-            _correct(budget, scope, end.at_ms, end.tokens - end.reserved)
-        _judge(budget, end.verdict, now_ms)
+            _correct(budget, scope, end.at_ms, min(end.tokens, MOST) - min(end.reserved, MOST))
+        _judge(budget, end, now_ms)
     for place, finding in end.findings:
-        note(budgets[place], end.scopes[place], finding, now_ms)
+        note(budgets[place], end.scopes[place], finding, now_ms, end.at_ms)
 
 
 def beat(budgets: Sequence[Budget], rid: bytes, now_ms: int) -> None:
@@ -348,22 +378,27 @@ def beat(budgets: Sequence[Budget], rid: bytes, now_ms: int) -> None:
         ]
 
 
-def note(budget: Budget, scope: Scope, finding: Finding, now_ms: int) -> None:
-    """Take note of one finding."""
+def note(
+    budget: Budget, scope: Scope, finding: Finding, now_ms: int, at_ms: int = FOREVER_MS
+) -> None:
+    """Take note of one finding, of a call that was taken at ``at_ms``."""
+    is_new = at_ms >= budget.rest_until_ms
+    until_ms = min(finding.until_ms, FOREVER_MS)
     match finding.act:
         case Act.REST:
-            budget.rest_until_ms = max(budget.rest_until_ms, finding.until_ms)
+            budget.rest_until_ms = max(budget.rest_until_ms, until_ms)
         case Act.BACK_OFF:
-            wait_ms = min(BACK_OFF_MS * 2 ** min(budget.back_offs, 16), MOST_BACK_OFF_MS)
-            budget.back_offs += 1
+            if is_new or not budget.back_offs:
+                budget.back_offs = min(budget.back_offs + 1, MOST_IN_A_ROW)
+            wait_ms = min(BACK_OFF_MS * 2 ** (budget.back_offs - 1), MOST_BACK_OFF_MS)
             budget.rest_until_ms = max(budget.rest_until_ms, now_ms + wait_ms)
         case Act.TRIP:
-            if budget.rest_until_ms <= now_ms or not budget.trips:  # else it has just tripped
+            if is_new or not budget.trips:
                 _trip(budget, now_ms)
         case Act.RETIRE:
-            budget.retired_until_ms = max(budget.retired_until_ms, finding.until_ms)
+            budget.retired_until_ms = max(budget.retired_until_ms, until_ms)
         case Act.LIMIT:
-            budget.limits[finding.window] = min(finding.amount, MOST)
+            budget.limits[finding.window] = min(max(finding.amount, -1), MOST)
             budget.limits_until_ms = now_ms + LEARNED_MS
         case Act.LEFT:
             _believe(budget, scope, finding, now_ms)
@@ -459,16 +494,24 @@ def _pace_ms(scope: Scope, limit: int, headroom: int, wanted: int, now_ms: int) 
 
 def _room_ms(budget: Budget, window: Window, missing: int) -> int | None:
     """When so much of a window will have expired; None where it never has as much."""
-    cells = sorted(budget.day if window.is_day else budget.minute, key=lambda cell: cell.expires_ms)
-    for cell in cells:
-        missing -= cell.tokens if window.is_tokens else cell.requests
+    parts = [
+        (cell.expires_ms, cell.tokens if window.is_tokens else cell.requests)
+        for cell in (budget.day if window.is_day else budget.minute)
+    ]
+    if (told := budget.excess.get(window)) is not None:
+        parts.append((told.expires_ms, told.amount))
+    parts.sort()
+    for expires_ms, amount in parts:
+        missing -= amount
         if missing <= 0:
-            return cell.expires_ms
+            return expires_ms
     return None
 
 
 def _earliest_ms(budget: Budget) -> int | None:
-    return min((cell.expires_ms for cell in (*budget.minute, *budget.day)), default=None)
+    ends_ms = [cell.expires_ms for cell in (*budget.minute, *budget.day)]
+    ends_ms += [told.expires_ms for told in budget.excess.values()]
+    return min(ends_ms, default=None)
 
 
 def _lasts_longer(short: Short, other: Short) -> bool:
@@ -481,60 +524,109 @@ def _lasts_longer(short: Short, other: Short) -> bool:
 
 
 def _spend(budget: Budget, scope: Scope, ask: Take, now_ms: int) -> None:
+    tokens = min(ask.tokens, MOST)
     if _is_kept(budget, scope, Window.RPM, Window.TPM):
-        _add(budget.minute, cell_end_ms(scope, now_ms, day=False), 1, ask.tokens)
+        _add(budget.minute, cell_end_ms(scope, now_ms, day=False), tokens)
     if _is_kept(budget, scope, Window.RPD, Window.TPD):
-        end_ms = cell_end_ms(scope, now_ms, day=True)
-        _add(budget.day, end_ms, 1, ask.tokens)
-        if scope.day_end_ms and end_ms - now_ms <= MARGIN_MS:
-            _add(budget.day, end_ms + DAY_MS, 1, ask.tokens)
+        for end_ms in _day_ends_ms(scope, now_ms):
+            _add(budget.day, end_ms, tokens)
     if scope.allowance.concurrent is not None:
         budget.slots.append((ask.rid, now_ms + SLOT_MS))
     if budget.trips:
         budget.probe_until_ms = now_ms + PROBE_MS
 
 
-def _is_kept(budget: Budget, scope: Scope, *windows: Window) -> bool:
+def _day_ends_ms(scope: Scope, at_ms: int) -> Sequence[int]:
+    """When what is spent of a day at a moment expires: near its end, on both days."""
+    end_ms = cell_end_ms(scope, at_ms, day=True)
+    if scope.day_end_ms and end_ms - at_ms <= MARGIN_MS:
+        return end_ms, end_ms + DAY_MS
+    return (end_ms,)
+
+
+def _is_kept(budget: Budget, scope: Scope, one: Window, other: Window) -> bool:
     """Whether one of these windows has a limit; what nothing limits is not counted."""
-    return any(most(budget, scope.allowance, window) is not None for window in windows)
+    allowance = scope.allowance
+    return most(budget, allowance, one) is not None or most(budget, allowance, other) is not None
 
 
-def _add(cells: list[Cell], expires_ms: int, requests: int, tokens: int) -> None:
+def _was_kept(budget: Budget, scope: Scope, at_ms: int, one: Window, other: Window) -> bool:
+    """Whether what was spent at a moment was surely counted.
+
+    Where only the provider tells limits that is known since it last did.
+    """
+    allowance = scope.allowance
+    if allowance.most(one) is not None or allowance.most(other) is not None:
+        return True
+    is_told = budget.limits[one] >= 0 or budget.limits[other] >= 0
+    return is_told and at_ms > budget.limits_until_ms - LEARNED_MS
+
+
+def _find(cells: Sequence[Cell], expires_ms: int) -> Cell | None:
     for cell in reversed(cells):
         if cell.expires_ms == expires_ms:
-            cell.requests += requests
-            cell.tokens += tokens
-            return
-    cells.append(Cell(expires_ms, requests, tokens))
+            return cell
+    return None
+
+
+def _add(cells: list[Cell], expires_ms: int, tokens: int) -> None:
+    """Add one request."""
+    if (cell := _find(cells, expires_ms)) is not None:
+        cell.requests += 1
+        cell.tokens += tokens
+        return
+    cells.append(Cell(expires_ms, 1, tokens))
+    if len(cells) > MOST_CELLS:  # the two oldest become one
+        oldest, next_one = cells.pop(0), cells[0]
+        next_one.expires_ms = max(next_one.expires_ms, oldest.expires_ms)
+        next_one.requests += oldest.requests
+        next_one.tokens += oldest.tokens
 
 
 def _correct(budget: Budget, scope: Scope, at_ms: int, tokens: int) -> None:
     """Change the tokens of what was spent at a moment, where that still counts."""
-    for cells, day in ((budget.minute, False), (budget.day, True)):
-        expires_ms = cell_end_ms(scope, at_ms, day=day)
-        for cell in cells:
-            if cell.expires_ms == expires_ms:
-                cell.tokens = max(cell.tokens + tokens, 0)
+    if _was_kept(budget, scope, at_ms, Window.RPM, Window.TPM):
+        end_ms = cell_end_ms(scope, at_ms, day=False)
+        _change(budget.minute, end_ms, at_ms, tokens, budget.excess.get(Window.TPM))
+    if _was_kept(budget, scope, at_ms, Window.RPD, Window.TPD):
+        for end_ms in _day_ends_ms(scope, at_ms):
+            _change(budget.day, end_ms, at_ms, tokens, budget.excess.get(Window.TPD))
 
 
-def _judge(budget: Budget, verdict: Verdict, now_ms: int) -> None:
-    if verdict is Verdict.SUCCESS:
-        budget.back_offs = 0
-    if not budget.trips or budget.rest_until_ms > now_ms:  # it began before the scope tripped
+def _change(
+    cells: Sequence[Cell], expires_ms: int, at_ms: int, tokens: int, told: Excess | None
+) -> None:
+    cell = _find(cells, expires_ms)
+    if cell is None:
         return
-    budget.probe_until_ms = 0
-    if verdict is Verdict.FAILURE:
+    before = cell.tokens
+    cell.tokens = max(before + tokens, 0)
+    if told is not None and at_ms <= told.told_ms and cell.tokens < before:
+        told.amount += before - cell.tokens
+
+
+def _judge(budget: Budget, end: Close, now_ms: int) -> None:
+    """Take note of how a call ended."""
+    if budget.probe_until_ms == end.at_ms + PROBE_MS:  # it was the one that tried
+        budget.probe_until_ms = 0
+    if end.at_ms < budget.rest_until_ms:
+        return
+    if end.verdict is Verdict.SUCCESS:
+        budget.back_offs = 0
+    if not budget.trips:
+        return
+    if end.verdict is Verdict.FAILURE:
         _trip(budget, now_ms)
-    elif verdict is Verdict.SUCCESS:
+    elif end.verdict is Verdict.SUCCESS:
         budget.proofs += 1
         if budget.proofs >= PROVEN:
-            budget.trips = budget.proofs = 0
+            budget.trips = budget.proofs = budget.probe_until_ms = 0
 
 
 def _trip(budget: Budget, now_ms: int) -> None:
-    budget.trips += 1
+    budget.trips = min(budget.trips + 1, MOST_IN_A_ROW)
     budget.proofs = budget.probe_until_ms = 0
-    wait_ms = min(TRIP_MS * 2 ** min(budget.trips - 1, 16), MOST_TRIP_MS)
+    wait_ms = min(TRIP_MS * 2 ** (budget.trips - 1), MOST_TRIP_MS)
     budget.rest_until_ms = max(budget.rest_until_ms, now_ms + wait_ms)
 
 
@@ -544,21 +636,20 @@ def _believe(budget: Budget, scope: Scope, finding: Finding, now_ms: int) -> Non
     Where a day is said to have less than we counted, that is believed for a quarter of an hour
     alone: if it is true, the next refusal says until when; if it is not, the day is not lost.
     """
-    limit = most(budget, scope.allowance, finding.window)
+    window = finding.window
+    limit = most(budget, scope.allowance, window)
     if limit is None:
         return
-    excess = limit - used(budget, finding.window) - finding.amount
-    if excess <= 0:
+    known = budget.excess[window].amount if window in budget.excess else 0
+    amount = limit - (used(budget, window) - known) - max(finding.amount, 0)
+    if amount < max(known, 1):
         return
-    is_day = finding.window.is_day
-    until_ms = cell_end_ms(scope, now_ms, day=False)
-    if is_day:
-        until_ms = now_ms + DOUBT_MS
+    expires_ms = cell_end_ms(scope, now_ms, day=window.is_day)
+    if window.is_day:
+        expires_ms = min(expires_ms, now_ms + DOUBT_MS)
     if finding.until_ms > now_ms:
-        until_ms = min(until_ms, finding.until_ms)
-    tokens = finding.window.is_tokens
-    cells = budget.day if is_day else budget.minute
-    cells.append(Cell(until_ms, 0 if tokens else excess, excess if tokens else 0))
+        expires_ms = min(expires_ms, finding.until_ms)
+    budget.excess[window] = Excess(now_ms, expires_ms, amount)
 
 
 # ── Bytes ────────────────────────────────────────────────────────────────────────────────────
@@ -566,6 +657,8 @@ def _believe(budget: Budget, scope: Scope, finding: Finding, now_ms: int) -> Non
 HEADER: Final = struct.Struct("<HHHHHHqqqqiiii")
 CELL: Final = struct.Struct("<qIq")
 SLOT: Final = struct.Struct("<17sq")
+EXCESS: Final = struct.Struct("<Bqqq")
+"""These come last, in the order of the windows; earlier versions had none and read no further."""
 
 
 def pack(budget: Budget) -> bytes:
@@ -592,7 +685,12 @@ def pack(budget: Budget) -> bytes:
         for number in (cell.expires_ms, cell.requests, cell.tokens)
     ]
     cells = struct.pack("<" + "qIq" * (len(numbers) // 3), *numbers)
-    return b"".join([head, cells, *[SLOT.pack(*slot) for slot in budget.slots]])
+    slots = [SLOT.pack(*slot) for slot in budget.slots]
+    told = [
+        EXCESS.pack(window, one.told_ms, one.expires_ms, one.amount)
+        for window, one in sorted(budget.excess.items())
+    ]
+    return b"".join([head, cells, *slots, *told])
 
 
 def unpack(blob: bytes | None) -> Budget:
@@ -617,6 +715,7 @@ def unpack(blob: bytes | None) -> Budget:
         back_offs=back_offs,
         limits=limits,
         limits_until_ms=limits_until_ms,
+        excess={Window(of): Excess(*told) for of, *told in EXCESS.iter_unpack(blob[end:])},
     )
 
 

@@ -12,7 +12,6 @@ from typing import cast
 
 from scalix_free.core.budget import (
     FOREVER_MS,
-    MOST,
     Budget,
     Close,
     Scope,
@@ -46,7 +45,7 @@ class RedisBudgets:
         """See ``core.budget.close``."""
         findings = " ".join(
             f"{place} {found.act:d} {min(found.until_ms, FOREVER_MS)} {found.window:d} "
-            f"{min(found.amount, MOST)}"
+            f"{min(found.amount, FOREVER_MS)}"
             for place, found in end.findings
         )
         tokens = -1 if end.tokens is None else end.tokens

@@ -5,12 +5,13 @@
 -- "rpm rpd tpm tpd concurrent firm day_end", -1 for what is not limited; windows count from 1 here.
 
 do
-  local HEAD, CELL, SLOT = '<HHHHHHi8i8i8i8i4i4i4i4', '<i8I4i8', '<c17i8'
-  local HEAD_BYTES, CELL_BYTES, SLOT_BYTES = 60, 20, 25
+  local HEAD, CELL, SLOT, EXCESS = '<HHHHHHi8i8i8i8i4i4i4i4', '<i8I4i8', '<c17i8', '<Bi8i8i8'
+  local HEAD_BYTES, CELL_BYTES, SLOT_BYTES, EXCESS_BYTES = 60, 20, 25, 25
   local MINUTE, DAY, MARGIN, ROLLING_CELL = 60000, 86400000, 1000, 1440000
   local PROBE, SLOT_HELD, DOUBT, LEARNED = 30000, 60000, 900000, 86400000
   local BACK_OFF, MOST_BACK_OFF, TRIP, MOST_TRIP = 10000, 900000, 30000, 600000
   local PROVEN, WHOLE, FINE, FOREVER = 2, 1000, 1000000, 9007199254740992
+  local MOST, MOST_CELLS, MOST_IN_A_ROW = 2147483647, 128, 16
   local RPM, RPD, TPM, TPD = 1, 2, 3, 4
   local RETIRED, RESTING, PROBED, BUSY, PACE, SCARCE = 1, 2, 3, 4, 9, 10
   local FULL = { 5, 6, 7, 8 }
@@ -47,6 +48,7 @@ do
     local budget = {
       key = key, minute = {}, day = {}, slots = {}, trips = 0, proofs = 0, back_offs = 0,
       rest = 0, retired = 0, probe = 0, limits_until = 0, limits = { -1, -1, -1, -1 },
+      excess = {},
     }
     if not blob then return budget end
     local minutes, days, slots
@@ -61,6 +63,10 @@ do
       local rid, ends = struct.unpack(SLOT, blob, from + (i - 1) * SLOT_BYTES)
       budget.slots[i] = { rid, ends }
     end
+    for at = from + slots * SLOT_BYTES, #blob, EXCESS_BYTES do
+      local window, told, expires, amount = struct.unpack(EXCESS, blob, at)
+      budget.excess[window + 1] = { told = told, expires = expires, amount = amount }
+    end
     return budget
   end
 
@@ -69,6 +75,7 @@ do
       and budget.proofs == 0 and budget.back_offs == 0 and budget.rest == 0 and budget.retired == 0
       and budget.probe == 0 and budget.limits_until == 0 and budget.limits[1] == -1
       and budget.limits[2] == -1 and budget.limits[3] == -1 and budget.limits[4] == -1
+      and next(budget.excess) == nil
   end
 
   local function save(budget, now)
@@ -90,6 +97,12 @@ do
     end
     for _, slot in ipairs(budget.slots) do
       parts[#parts + 1] = struct.pack(SLOT, slot[1], slot[2])
+    end
+    for window = RPM, TPD do
+      local told = budget.excess[window]
+      if told then
+        parts[#parts + 1] = struct.pack(EXCESS, window - 1, told.told, told.expires, told.amount)
+      end
     end
     redis.call('SET', budget.key, table.concat(parts))
     if ends < FOREVER then -- trips and back-offs are remembered for a day more
@@ -117,6 +130,10 @@ do
       if slot[2] > now then slots[#slots + 1] = slot end
     end
     budget.slots = slots
+    for window = RPM, TPD do
+      local told = budget.excess[window]
+      if told and told.expires <= now then budget.excess[window] = nil end
+    end
     if budget.limits_until <= now then
       budget.limits, budget.limits_until = { -1, -1, -1, -1 }, 0
     end
@@ -134,7 +151,8 @@ do
     for _, cell in ipairs(is_day(window) and budget.day or budget.minute) do
       sum = sum + cell[place]
     end
-    return sum
+    local told = budget.excess[window]
+    return told and sum + told.amount or sum
   end
 
   local function day_end(scope, now)
@@ -165,12 +183,16 @@ do
   end
 
   local function room_end(budget, window, missing)
-    local cells, place = {}, is_tokens(window) and 3 or 2
-    for i, cell in ipairs(is_day(window) and budget.day or budget.minute) do cells[i] = cell end
-    table.sort(cells, function(a, b) return a[1] < b[1] end)
-    for _, cell in ipairs(cells) do
-      missing = missing - cell[place]
-      if missing <= 0 then return cell[1] end
+    local parts, place = {}, is_tokens(window) and 3 or 2
+    for i, cell in ipairs(is_day(window) and budget.day or budget.minute) do
+      parts[i] = { cell[1], cell[place] }
+    end
+    local told = budget.excess[window]
+    if told then parts[#parts + 1] = { told.expires, told.amount } end
+    table.sort(parts, function(a, b) return a[1] < b[1] end)
+    for _, part in ipairs(parts) do
+      missing = missing - part[2]
+      if missing <= 0 then return part[1] end
     end
     return -1
   end
@@ -181,6 +203,9 @@ do
       for _, cell in ipairs(cells) do
         if earliest < 0 or cell[1] < earliest then earliest = cell[1] end
       end
+    end
+    for _, told in pairs(budget.excess) do
+      if earliest < 0 or told.expires < earliest then earliest = told.expires end
     end
     return earliest
   end
@@ -229,40 +254,64 @@ do
   end
 
   local function day_used(budget, scope)
-    local part = -1
-    for _, window in ipairs({ RPD, TPD }) do
+    local requests, tokens, part = 0, 0, -1
+    for _, cell in ipairs(budget.day) do
+      requests, tokens = requests + cell[2], tokens + cell[3]
+    end
+    for window, spent in pairs({ [RPD] = requests, [TPD] = tokens }) do
       local limit = most(budget, scope, window)
       if limit >= 0 then
-        part = math.max(part, math.floor(used(budget, window) * WHOLE / math.max(limit, 1)))
+        part = math.max(part, math.floor(spent * WHOLE / math.max(limit, 1)))
       end
     end
     return part
   end
 
-  local function add(cells, expires, requests, tokens)
-    for i = #cells, 1, -1 do
-      if cells[i][1] == expires then
-        cells[i][2], cells[i][3] = cells[i][2] + requests, cells[i][3] + tokens
-        return
-      end
-    end
-    cells[#cells + 1] = { expires, requests, tokens }
+  local function day_ends(scope, at)
+    local ends = cell_end(scope, at, true)
+    if scope.day_end > 0 and ends - at <= MARGIN then return { ends, ends + DAY } end
+    return { ends }
   end
 
   local function is_kept(budget, scope, one, other)
     return most(budget, scope, one) >= 0 or most(budget, scope, other) >= 0
   end
 
+  local function was_kept(budget, scope, at, one, other)
+    if scope.most[one] >= 0 or scope.most[other] >= 0 then return true end
+    local is_told = budget.limits[one] >= 0 or budget.limits[other] >= 0
+    return is_told and at > budget.limits_until - LEARNED
+  end
+
+  local function find(cells, expires)
+    for i = #cells, 1, -1 do
+      if cells[i][1] == expires then return cells[i] end
+    end
+    return nil
+  end
+
+  local function add(cells, expires, tokens)
+    local cell = find(cells, expires)
+    if cell then
+      cell[2], cell[3] = cell[2] + 1, cell[3] + tokens
+      return
+    end
+    cells[#cells + 1] = { expires, 1, tokens }
+    if #cells > MOST_CELLS then
+      local oldest = table.remove(cells, 1)
+      cell = cells[1]
+      cell[1] = math.max(cell[1], oldest[1])
+      cell[2], cell[3] = cell[2] + oldest[2], cell[3] + oldest[3]
+    end
+  end
+
   local function spend(budget, scope, ask, now)
+    local tokens = math.min(ask.tokens, MOST)
     if is_kept(budget, scope, RPM, TPM) then
-      add(budget.minute, cell_end(scope, now, false), 1, ask.tokens)
+      add(budget.minute, cell_end(scope, now, false), tokens)
     end
     if is_kept(budget, scope, RPD, TPD) then
-      local ends = cell_end(scope, now, true)
-      add(budget.day, ends, 1, ask.tokens)
-      if scope.day_end > 0 and ends - now <= MARGIN then
-        add(budget.day, ends + DAY, 1, ask.tokens)
-      end
+      for _, ends in ipairs(day_ends(scope, now)) do add(budget.day, ends, tokens) end
     end
     if scope.concurrent >= 0 then
       budget.slots[#budget.slots + 1] = { ask.rid, now + SLOT_HELD }
@@ -270,59 +319,75 @@ do
     if budget.trips > 0 then budget.probe = now + PROBE end
   end
 
+  local function change(cells, expires, at, tokens, told)
+    local cell = find(cells, expires)
+    if not cell then return end
+    local before = cell[3]
+    cell[3] = math.max(before + tokens, 0)
+    if told and at <= told.told and cell[3] < before then
+      told.amount = told.amount + before - cell[3]
+    end
+  end
+
   local function correct(budget, scope, at, tokens)
-    for _, of in ipairs({ { budget.minute, false }, { budget.day, true } }) do
-      local expires = cell_end(scope, at, of[2])
-      for _, cell in ipairs(of[1]) do
-        if cell[1] == expires then cell[3] = math.max(cell[3] + tokens, 0) end
+    if was_kept(budget, scope, at, RPM, TPM) then
+      change(budget.minute, cell_end(scope, at, false), at, tokens, budget.excess[TPM])
+    end
+    if was_kept(budget, scope, at, RPD, TPD) then
+      for _, ends in ipairs(day_ends(scope, at)) do
+        change(budget.day, ends, at, tokens, budget.excess[TPD])
       end
     end
   end
 
   local function trip(budget, now)
-    budget.trips = budget.trips + 1
+    budget.trips = math.min(budget.trips + 1, MOST_IN_A_ROW)
     budget.proofs, budget.probe = 0, 0
-    local wait = math.min(TRIP * 2 ^ math.min(budget.trips - 1, 16), MOST_TRIP)
+    local wait = math.min(TRIP * 2 ^ (budget.trips - 1), MOST_TRIP)
     budget.rest = math.max(budget.rest, now + wait)
   end
 
-  local function judge(budget, verdict, now)
+  local function judge(budget, at, verdict, now)
+    if budget.probe == at + PROBE then budget.probe = 0 end
+    if at < budget.rest then return end
     if verdict == SUCCESS then budget.back_offs = 0 end
-    if budget.trips == 0 or budget.rest > now then return end
-    budget.probe = 0
+    if budget.trips == 0 then return end
     if verdict == FAILURE then
       trip(budget, now)
     elseif verdict == SUCCESS then
       budget.proofs = budget.proofs + 1
-      if budget.proofs >= PROVEN then budget.trips, budget.proofs = 0, 0 end
+      if budget.proofs >= PROVEN then budget.trips, budget.proofs, budget.probe = 0, 0, 0 end
     end
   end
 
   local function believe(budget, scope, ends, window, amount, now)
     local limit = most(budget, scope, window)
     if limit < 0 then return end
-    local excess = limit - used(budget, window) - amount
-    if excess <= 0 then return end
-    local expires = is_day(window) and now + DOUBT or cell_end(scope, now, false)
+    local known = budget.excess[window] and budget.excess[window].amount or 0
+    local more = limit - (used(budget, window) - known) - math.max(amount, 0)
+    if more < math.max(known, 1) then return end
+    local expires = cell_end(scope, now, is_day(window))
+    if is_day(window) then expires = math.min(expires, now + DOUBT) end
     if ends > now then expires = math.min(expires, ends) end
-    local cells = is_day(window) and budget.day or budget.minute
-    local requests = is_tokens(window) and 0 or excess
-    cells[#cells + 1] = { expires, requests, is_tokens(window) and excess or 0 }
+    budget.excess[window] = { told = now, expires = expires, amount = more }
   end
 
-  local function note(budget, scope, act, ends, window, amount, now)
+  local function note(budget, scope, act, ends, window, amount, now, at)
+    local is_new = at >= budget.rest
     if act == REST then
       budget.rest = math.max(budget.rest, ends)
     elseif act == BACKING_OFF then
-      local wait = math.min(BACK_OFF * 2 ^ math.min(budget.back_offs, 16), MOST_BACK_OFF)
-      budget.back_offs = budget.back_offs + 1
+      if is_new or budget.back_offs == 0 then
+        budget.back_offs = math.min(budget.back_offs + 1, MOST_IN_A_ROW)
+      end
+      local wait = math.min(BACK_OFF * 2 ^ (budget.back_offs - 1), MOST_BACK_OFF)
       budget.rest = math.max(budget.rest, now + wait)
     elseif act == TRIPPING then
-      if budget.rest <= now or budget.trips == 0 then trip(budget, now) end
+      if is_new or budget.trips == 0 then trip(budget, now) end
     elseif act == RETIRING then
       budget.retired = math.max(budget.retired, ends)
     elseif act == LIMIT then
-      budget.limits[window] = amount
+      budget.limits[window] = math.min(math.max(amount, -1), MOST)
       budget.limits_until = now + LEARNED
     elseif act == LEFT then
       believe(budget, scope, ends, window, amount, now)
@@ -378,16 +443,16 @@ do
       end
       budget.slots = slots
       if tokens >= 0 and tokens ~= reserved then
-        correct(budget, scopes[i], at, tokens - reserved)
+        correct(budget, scopes[i], at, math.min(tokens, MOST) - math.min(reserved, MOST))
       end
-      judge(budget, verdict, now)
+      judge(budget, at, verdict, now)
     end
     local found = {}
     for word in string.gmatch(args[6], '%S+') do found[#found + 1] = tonumber(word) end
     for i = 1, #found, 5 do
       local place = found[i] + 1
       local act, ends, window, amount = found[i + 1], found[i + 2], found[i + 3] + 1, found[i + 4]
-      note(budgets[place], scopes[place], act, ends, window, amount, now)
+      note(budgets[place], scopes[place], act, ends, window, amount, now, at)
     end
     save_all(budgets, now)
     return 1
