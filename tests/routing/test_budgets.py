@@ -1,6 +1,7 @@
 """Calls are taken from budgets before they are made; what is short is not asked twice."""
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,9 @@ from scalix_free.core.budget import (
     Allowance,
     Extent,
     Finding,
+    Short,
+    Take,
+    Taken,
     Verdict,
     Why,
     Window,
@@ -183,6 +187,32 @@ async def test_who_leaves_the_queue_leaves_nothing_behind() -> None:
             await waiting
     assert not len(desk.attempts.queue)
     assert (desk.attempts.retries.requests, desk.attempts.retries.retries) == (0, 0)
+
+
+class Distant(Arithmetic):
+    """Budgets that are taken some turns of the loop before that is known."""
+
+    async def take(self, ask: Take) -> Taken | Short:
+        taken = await super().take(ask)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return taken
+
+
+@pytest.mark.parametrize("turns", range(1, 6))
+async def test_whoever_leaves_while_it_is_being_taken_gives_the_slot_back(turns: int) -> None:
+    budgets = Distant()
+    attempting = attempts(budgets=budgets).open(CALL, [limited("acme/a", concurrent=1)])
+    asking = asyncio.create_task(attempting.__aenter__())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    was_asked = bool(budgets.asked)
+    asking.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asking
+        await attempting.__aexit__(None, None, None)
+    assert was_asked
+    assert unpack(budgets.kept["acme/a"]).slots == []
 
 
 async def test_what_will_not_be_free_in_time_is_not_waited_for() -> None:

@@ -106,7 +106,11 @@ class Spending:
         if not books.metered and model.id not in self._troubled:
             return Spent(self, books, ask, None)
         self._notice(False)
-        taken = await self._budgets.take(ask)
+        try:
+            taken = await self._budgets.take(ask)
+        except asyncio.CancelledError:  # whoever asked has left, and it may be taken all the same
+            await self._close(Close(rid, scopes, now_ms, tokens, None), books)
+            raise
         if isinstance(taken, Short):
             self._remember(model, claim, taken, now_ms)
             return taken
