@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from scalix_free.core.budget import (
+    FOREVER_MS,
     Act,
     Allowance,
     Extent,
@@ -187,6 +189,33 @@ async def test_who_leaves_the_queue_leaves_nothing_behind() -> None:
             await waiting
     assert not len(desk.attempts.queue)
     assert (desk.attempts.retries.requests, desk.attempts.retries.retries) == (0, 0)
+
+
+async def test_what_is_left_of_a_day_is_the_account_s_or_its_models_together() -> None:
+    day = Account(name="acme", allowance=Allowance(rpd=10), zone=UTC)
+    loose = replace(limited("acme/d"), account=day)
+    desk = Desk(
+        replace(limited("acme/a", rpd=2), account=day),
+        limited("two/b", account="two", rpd=5),
+        limited("two/c", account="two", rpd=1),
+        limited("three/e", account="three", rpd=5),
+        limited("three/f", account="three", rpm=5),
+    )
+
+    async def left(*more: Model) -> Mapping[str, int]:
+        return await desk.attempts.spending.left_today([*desk.models, *more])
+
+    assert await left() == {"acme": 2, "two": 6}
+    assert await left(loose) == {"acme": 10, "two": 6}
+    await desk.ask()
+    assert (await left(), await left(loose)) == ({"acme": 1, "two": 6}, {"acme": 9, "two": 6})
+
+
+async def test_a_model_that_is_gone_has_nothing_left() -> None:
+    gone = Failure(Kind.GONE, "Gone.", findings=[Finding(Extent.MODEL, Act.RETIRE, FOREVER_MS)])
+    desk = Desk(limited("acme/a", gone, rpd=7), limited("acme/b", rpd=5))
+    await desk.ask()
+    assert await desk.attempts.spending.left_today(desk.models) == {"acme": 4}
 
 
 class Distant(Arithmetic):

@@ -278,6 +278,12 @@ def used(budget: Budget, window: Window) -> int:
     return _spent(budget)[window]
 
 
+def left(budget: Budget, allowance: Allowance, window: Window) -> int | None:
+    """How much of a window is left; None where it has no limit."""
+    limit = most(budget, allowance, window)
+    return None if limit is None else max(limit - used(budget, window), 0)
+
+
 def _spent(budget: Budget) -> tuple[int, int, int, int]:
     """How much of each window is spent, in their order."""
     requests = tokens = day_requests = day_tokens = 0

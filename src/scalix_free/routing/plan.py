@@ -70,6 +70,10 @@ class Ranking:
             self._ordered = tuple(followed(ranked, catalogue.get, fallen))
         return self._ordered
 
+    def success(self, model: Model, now_ms: int) -> float:
+        """The part of a model's calls that succeed, 0 to 1."""
+        return self._qualities.of(model).success.at(now_ms)
+
     def place(self, model: Model, now_ms: int) -> Place:
         """Where a model stands."""
         known = self._qualities.of(model)
