@@ -215,7 +215,8 @@ async def served(
     settings = load(
         config=config, data=folder, environ=variables(overrides or {}), cwd=folder, port=0
     ).settings
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    # Opened anew it knows its protocol, without which asyncio leaves Nagle's algorithm on.
+    with socket.socket(fileno=socket.create_server(("127.0.0.1", 0)).detach()) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         runtime = Runtime(
             settings=settings,

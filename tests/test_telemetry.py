@@ -2,11 +2,16 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
 from prometheus_client.parser import text_string_to_metric_families
 
 from scalix_free.core.errors import Code
@@ -24,6 +29,9 @@ NAMES = {
     "free_api_response_seconds": {"kind"},
     "free_api_cache_total": {"cache", "result"},
     "free_api_active_users": {"tier"},
+    "free_tier_remaining_requests": {"provider"},
+    "free_model_success_ratio": {"model"},
+    "free_model_priority": {"model"},
 }
 """What this version exposes: names and labels of the contract."""
 
@@ -45,7 +53,7 @@ def samples(text: str) -> dict[Sample, float]:
 
 
 def told(metrics: Metrics) -> dict[Sample, float]:
-    body, kind = metrics.exposition({"anonymous": 2})
+    body, kind = metrics.exposition({"anonymous": 2}, {"world": 7})
     assert kind.startswith("text/plain; version=")
     return samples(body.decode())
 
@@ -132,6 +140,22 @@ async def test_looks_into_the_ledgers_cache_are_counted() -> None:
     assert found[sample("free_api_cache_total", cache="user_quota", result="miss")] == 1
 
 
+async def test_what_all_workers_share_is_told_as_it_is() -> None:
+    found = told(Metrics())
+    assert found[sample("free_api_active_users", tier="anonymous")] == 2
+    assert found[sample("free_tier_remaining_requests", provider="world")] == 7
+
+
+async def test_how_models_stand_is_told_as_it_was_noted_last() -> None:
+    metrics = Metrics()
+    metrics.note_models([("world/one", 0.95, 1), ("world/two", 0.95, 2)])
+    metrics.note_models([("world/one", 0.6, 4)])
+    found = told(metrics)
+    assert found[sample("free_model_success_ratio", model="world/one")] == 0.6
+    assert found[sample("free_model_priority", model="world/one")] == 4
+    assert found[sample("free_model_priority", model="world/two")] == 2
+
+
 async def test_counts_are_written_by_themselves_after_a_moment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -151,7 +175,9 @@ def test_the_whole_way_counts_every_end_once_and_shows_no_callers_words(
     tmp_path: Path, world: RunningWorld
 ) -> None:
     world.behave("metered", Behaviour(text="Hello there."), Behaviour("500"), "cut")
-    toml = provider(world.base_url, [{"id": "world/metered", "model": "metered"}])
+    toml = provider(
+        world.base_url, [{"id": "world/metered", "model": "metered", "limits.rpd": 100}]
+    )
     words = "my-very-own-words"
     marked = {**QUESTION, "model": words, "user": words, "session_id": words, "user_id": words}
     bodies = [
@@ -204,3 +230,63 @@ def test_a_file_that_a_worker_is_just_making_spoils_nothing(tmp_path: Path) -> N
     assert response.status_code == 200
     refused = sample("free_api_refusals_total", code="invalid_request")
     assert samples(response.text)[refused] == 1
+
+
+def test_the_day_is_one_and_the_same_whichever_worker_tells_of_it(
+    tmp_path: Path, world: RunningWorld
+) -> None:
+    world.behave("daily", Behaviour(text="Hello."))
+    toml = provider(world.base_url, [{"id": "world/daily", "model": "daily", "limits.rpd": 100}])
+    with running_service(tmp_path, toml, WIDE_OPEN, workers=2) as service:
+        for _ in range(3):
+            asked = httpx.post(f"{service.url}/v1/chat/completions", json=QUESTION, timeout=20)
+            assert asked.status_code == 200
+        seen = [samples(httpx.get(f"{service.url}/metrics").text) for _ in range(6)]
+
+    left = sample("free_tier_remaining_requests", provider="world")
+    assert {found[left] for found in seen} == {97}
+
+
+def test_of_workers_that_run_the_one_counts_that_thinks_worst_of_a_model(
+    tmp_path: Path, world: RunningWorld
+) -> None:
+    world.behave("failing", "500")
+    rows = [{"id": f"world/{name}", "model": name, "priority": 1} for name in ("failing", "good")]
+    with running_service(tmp_path, provider(world.base_url, rows), WIDE_OPEN) as service:
+        url = f"{service.url}/v1/chat/completions"
+        for _ in range(4):
+            httpx.post(url, json={**QUESTION, "model": "world/failing"}, timeout=20)
+        before = samples(httpx.get(f"{service.url}/metrics").text)
+        tell(service.data / "metrics", os.getpid(), success=0.25, priority=6)
+        others = samples(httpx.get(f"{service.url}/metrics").text)
+        tell(service.data / "metrics", ended_pid(), success=0.0, priority=9)
+        after = samples(httpx.get(f"{service.url}/metrics").text)
+
+    ratio = {name: sample("free_model_success_ratio", model=f"world/{name}") for name in NAMED}
+    priority = {name: sample("free_model_priority", model=f"world/{name}") for name in NAMED}
+    assert before[ratio["failing"]] < 0.8 <= before[ratio["good"]] == 0.95
+    assert before[priority["failing"]] > before[priority["good"]] == 1
+    assert (others[ratio["good"]], others[priority["good"]]) == (0.25, 6)
+    assert others[ratio["failing"]] == pytest.approx(before[ratio["failing"]], abs=0.01)
+    assert (after[ratio["good"]], after[priority["good"]]) == (0.25, 6)
+
+
+NAMED = ("failing", "good")
+
+
+def tell(folder: Path, pid: int, *, success: float, priority: float) -> None:
+    """Write what another worker would write of the good model."""
+    for name, worst, value in (
+        ("free_model_success_ratio", "livemin", success),
+        ("free_model_priority", "livemax", priority),
+    ):
+        key = mmap_key(name, name, ["model"], ["world/good"], "")
+        file: Any = MmapedDict(str(folder / f"gauge_{worst}_{pid}.db"))  # type: ignore[no-untyped-call]
+        file.write_value(key, value, time.time())
+        file.close()
+
+
+def ended_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -109,6 +109,8 @@ PRO_OUTPUT_TOKENS: Final = 4_096
 
 DISPOSABLE: Final = files("scalix_free.identity").joinpath("disposable_domains.txt")
 HOUR_MS: Final = 3_600_000
+STATES_S: Final = 5.0
+"""How old may be what one worker's metrics tell of models that another has learned about."""
 TIERS: Final = (ANONYMOUS, REGISTERED, PRO)
 
 
@@ -160,12 +162,13 @@ async def open_app(
                     store=lambda: _store_health(ledger),
                     model_ready=lambda: _model_ready(runtime, service, session),
                     draining=draining,
-                    metrics=lambda: _metrics(runtime, metrics, clock),
+                    metrics=lambda: _metrics(runtime, metrics, service.router, clock),
                     operator_token=revealed(settings.server.operator_token),
                     started_at=runtime.started_at,
                 ),
             )
-            yield App(service=service, http=http, errors=errors)
+            async with _watching(metrics, service.router):
+                yield App(service=service, http=http, errors=errors)
     finally:
         metrics.write()
 
@@ -532,8 +535,30 @@ async def _model_ready(runtime: Runtime, service: Service, session: aiohttp.Clie
         return False
 
 
-async def _metrics(runtime: Runtime, metrics: Metrics, clock: Clock) -> tuple[bytes, str]:
-    if is_server(runtime.ledger):
-        return metrics.exposition({})  # nobody can count its books without reading all of them
+@asynccontextmanager
+async def _watching(metrics: Metrics, router: Router) -> AsyncIterator[None]:
+    """Let the other workers know how models stand, until left."""
+
+    async def watch() -> None:
+        while True:
+            metrics.note_models(router.states())
+            await asyncio.sleep(STATES_S)
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
+async def _metrics(
+    runtime: Runtime, metrics: Metrics, router: Router, clock: Clock
+) -> tuple[bytes, str]:
+    metrics.note_models(router.states())
+    left_today: Mapping[str, int] = {}
+    with contextlib.suppress(StoreUnavailable):
+        left_today = await router.left_today()
+    if is_server(runtime.ledger):  # nobody can count its books without reading all of them
+        return metrics.exposition({}, left_today)
     active = await asyncio.to_thread(count_active, runtime.ledger, clock() - HOUR_MS)
-    return metrics.exposition({tier: active.get(tier, 0) for tier in TIERS})
+    return metrics.exposition({tier: active.get(tier, 0) for tier in TIERS}, left_today)

@@ -12,12 +12,13 @@ import asyncio
 import os
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, Literal
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     generate_latest,
 )
@@ -58,6 +59,12 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
+        self._success = self._gauge(
+            "free_model_success_ratio", "Part of a model's calls that succeed", "livemin"
+        )
+        self._priority = self._gauge(
+            "free_model_priority", "A model's priority, with the places it has lost", "livemax"
+        )
         self._observed = {kind: self._seconds.labels(kind) for kind in ("total", "first_token")}
         self._unwritten: Tally[tuple[Counter, tuple[str, ...]]] = Tally()
         self._durations: list[tuple[str, float]] = []
@@ -66,6 +73,10 @@ class Metrics:
 
     def _counter(self, name: str, about: str, labels: tuple[str, ...]) -> Counter:
         return Counter(name, about, labels, registry=self._registry)
+
+    def _gauge(self, name: str, about: str, worst: Literal["livemin", "livemax"]) -> Gauge:
+        """A gauge of models; of several workers that one counts which thinks worst of a model."""
+        return Gauge(name, about, ("model",), registry=self._registry, multiprocess_mode=worst)
 
     def hear(self, outcome: Outcome) -> None:
         """Count one ended request."""
@@ -89,6 +100,12 @@ class Metrics:
         """Count a look at a model's state: whether it was known, or the store was asked."""
         self._looks["model_health", "hit" if hit else "miss"] += 1
 
+    def note_models(self, states: Iterable[tuple[str, float, int]]) -> None:
+        """Write down how models stand: id, part of the calls that succeed, priority in force."""
+        for model, success, priority in states:
+            self._success.labels(model).set(success)
+            self._priority.labels(model).set(priority)
+
     def write(self) -> None:
         """Write down what was gathered."""
         if self._due is not None:
@@ -109,20 +126,38 @@ class Metrics:
         if self._due is None:
             self._due = asyncio.get_running_loop().call_later(WRITE_S, self.write)
 
-    def exposition(self, active_users: Mapping[str, int]) -> tuple[bytes, str]:
-        """All workers' metrics as text, and its content type. ``active_users`` is by tier."""
+    def exposition(
+        self, active_users: Mapping[str, int], left_today: Mapping[str, int]
+    ) -> tuple[bytes, str]:
+        """All workers' metrics as text, and its content type.
+
+        ``active_users`` is by tier, ``left_today`` by provider: both are what all workers share.
+        """
         self.write()
         registry = self._registry
         if DIRECTORY in os.environ:
             registry = CollectorRegistry()
             _EveryWorker(registry)
-        active = CollectorRegistry()
-        active.register(_ActiveUsers(active_users))
-        return generate_latest(registry) + generate_latest(active), CONTENT_TYPE_LATEST
+        shared = CollectorRegistry()
+        shared.register(
+            _Shared("free_api_active_users", "Callers of the last hour", "tier", active_users)
+        )
+        shared.register(
+            _Shared(
+                "free_tier_remaining_requests",
+                "Requests that a provider has left of its day",
+                "provider",
+                left_today,
+            )
+        )
+        return generate_latest(registry) + generate_latest(shared), CONTENT_TYPE_LATEST
 
 
 class _EveryWorker(MultiProcessCollector):
-    """Reads the files of all workers but those that are just being made, which hold nothing yet."""
+    """Reads the files of all workers but those that are just being made, which hold nothing yet.
+
+    Of workers that have ended the counts still count, but not how models stand.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         super().__init__(registry)  # type: ignore[no-untyped-call]
@@ -134,19 +169,26 @@ class _EveryWorker(MultiProcessCollector):
 
 
 def _is_begun(entry: os.DirEntry[str]) -> bool:
-    return entry.name.endswith(".db") and entry.stat().st_size > 0
+    if not entry.name.endswith(".db") or not entry.stat().st_size:
+        return False
+    return not entry.name.startswith("gauge_live") or _runs(int(entry.name[:-3].split("_")[2]))
 
 
-class _ActiveUsers:
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+class _Shared:
     """A gauge that is not kept but asked for."""
 
-    def __init__(self, by_tier: Mapping[str, int]) -> None:
-        self._by_tier = by_tier
+    def __init__(self, name: str, about: str, label: str, values: Mapping[str, int]) -> None:
+        self._gauge = GaugeMetricFamily(name, about, labels=(label,))
+        for value in values:
+            self._gauge.add_metric((value,), values[value])
 
     def collect(self) -> list[GaugeMetricFamily]:
-        gauge = GaugeMetricFamily(
-            "free_api_active_users", "Callers of the last hour", labels=("tier",)
-        )
-        for tier, count in self._by_tier.items():
-            gauge.add_metric((tier,), count)
-        return [gauge]
+        return [self._gauge]

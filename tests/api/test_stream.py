@@ -12,7 +12,7 @@ import pytest
 from tests.api.caller import COMPLETIONS, QUESTION, Caller, Told, question
 from tests.api.envelope import read_envelope
 from tests.api.models import GOOD, Fresh, alone
-from tests.service import provider, served
+from tests.service import WIDE_OPEN, provider, served
 from tests.wire.openai_shapes import collect, finish_of, read_stream
 from tests.world import Behaviour, World
 
@@ -236,7 +236,7 @@ async def test_who_waits_gets_headers_and_a_comment(patiently: Patiently) -> Non
         assert {"x-scalix-model", "x-scalix-attempts"}.isdisjoint(response.headers)
         assert response.headers["x-ratelimit-remaining-requests"] == "4"
         lines = response.aiter_lines()
-        assert (await anext(lines)).startswith(":")
+        assert await anext(lines) == ": waiting"
         patiently.world.gate("second").open()
         rest = [line async for line in lines if line]
     assert rest[-1] == "data: [DONE]"
@@ -310,6 +310,33 @@ async def test_a_silent_stream_is_kept_alive(
                 comments += (await anext(lines)).startswith(":")
             world.gate("m").open()
             assert [line async for line in lines if line][-1] == "data: [DONE]"
+
+
+async def test_who_is_queued_is_told_the_place_and_the_wait(tmp_path: Path) -> None:
+    async with asyncio.timeout(10), World() as world:
+        world.behave("m", "hang")
+        toml = provider(world.base_url, [{"id": "w/m", "model": "m", "limits.concurrent": 1}])
+        patience = {**WIDE_OPEN, "routing.hold_headers_s": 0.1, "routing.queue_wait_s": 30}
+        async with (
+            served(tmp_path, toml, patience) as running,
+            httpx.AsyncClient(base_url=running.url, timeout=10) as client,
+        ):
+            patiently = Patiently(world, client)
+            running_one = asyncio.create_task(heard(patiently))
+            await world.arrived()
+            async with patiently.stream() as second, patiently.stream() as third:
+                lines = [response.aiter_lines() for response in (second, third)]
+                told = [await anext(one) for one in lines]
+                world.gate("m").open()
+                rest = [[line async for line in one if line] for one in lines]
+            assert (await running_one)[-1] == "data: [DONE]"
+    assert told == [": queued 1, about 1 s", ": queued 2, about 1 s"]
+    assert [lines[-1] for lines in rest] == ["data: [DONE]"] * 2
+
+
+async def heard(patiently: Patiently) -> list[str]:
+    async with patiently.stream() as response:
+        return await lines_of(response)
 
 
 async def test_limits_are_refused_with_their_status_also_when_streaming(

@@ -1,16 +1,22 @@
 """Calls are taken from budgets before they are made; what is short is not asked twice."""
 
 import asyncio
+import contextlib
+from collections.abc import Mapping
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from scalix_free.core.budget import (
+    FOREVER_MS,
     Act,
     Allowance,
     Extent,
     Finding,
+    Short,
+    Take,
+    Taken,
     Verdict,
     Why,
     Window,
@@ -183,6 +189,59 @@ async def test_who_leaves_the_queue_leaves_nothing_behind() -> None:
             await waiting
     assert not len(desk.attempts.queue)
     assert (desk.attempts.retries.requests, desk.attempts.retries.retries) == (0, 0)
+
+
+async def test_what_is_left_of_a_day_is_the_account_s_or_its_models_together() -> None:
+    day = Account(name="acme", allowance=Allowance(rpd=10), zone=UTC)
+    loose = replace(limited("acme/d"), account=day)
+    desk = Desk(
+        replace(limited("acme/a", rpd=2), account=day),
+        limited("two/b", account="two", rpd=5),
+        limited("two/c", account="two", rpd=1),
+        limited("three/e", account="three", rpd=5),
+        limited("three/f", account="three", rpm=5),
+    )
+
+    async def left(*more: Model) -> Mapping[str, int]:
+        return await desk.attempts.spending.left_today([*desk.models, *more])
+
+    assert await left() == {"acme": 2, "two": 6}
+    assert await left(loose) == {"acme": 10, "two": 6}
+    await desk.ask()
+    assert (await left(), await left(loose)) == ({"acme": 1, "two": 6}, {"acme": 9, "two": 6})
+
+
+async def test_a_model_that_is_gone_has_nothing_left() -> None:
+    gone = Failure(Kind.GONE, "Gone.", findings=[Finding(Extent.MODEL, Act.RETIRE, FOREVER_MS)])
+    desk = Desk(limited("acme/a", gone, rpd=7), limited("acme/b", rpd=5))
+    await desk.ask()
+    assert await desk.attempts.spending.left_today(desk.models) == {"acme": 4}
+
+
+class Distant(Arithmetic):
+    """Budgets that are taken some turns of the loop before that is known."""
+
+    async def take(self, ask: Take) -> Taken | Short:
+        taken = await super().take(ask)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return taken
+
+
+@pytest.mark.parametrize("turns", range(1, 6))
+async def test_whoever_leaves_while_it_is_being_taken_gives_the_slot_back(turns: int) -> None:
+    budgets = Distant()
+    attempting = attempts(budgets=budgets).open(CALL, [limited("acme/a", concurrent=1)])
+    asking = asyncio.create_task(attempting.__aenter__())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    was_asked = bool(budgets.asked)
+    asking.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asking
+        await attempting.__aexit__(None, None, None)
+    assert was_asked
+    assert unpack(budgets.kept["acme/a"]).slots == []
 
 
 async def test_what_will_not_be_free_in_time_is_not_waited_for() -> None:

@@ -89,7 +89,8 @@ async def test_when_it_is_full_the_worst_gives_way_to_a_better_one() -> None:
     assert queue.join(claim("worse", received=900), now() + FAR) is None
     joined(queue, claim("better", received=0), now() + FAR)
     assert not await queue.turn(bad, now() + FAR)
-    assert queue.standing(good)[0] == 2
+    place, _ = queue.standing(good) or (0, 0.0)
+    assert place == 2
 
 
 async def test_whoever_comes_does_not_push_in_before_those_who_are_due() -> None:
@@ -100,3 +101,32 @@ async def test_whoever_comes_does_not_push_in_before_those_who_are_due() -> None
     waiting = Queue()
     joined(waiting, claim("a"), now() + FAR)
     assert not waiting.is_before(claim("b", received=100))
+
+
+async def test_a_place_tells_when_it_is_due_and_how_long_those_in_front_will_take() -> None:
+    queue = Queue()
+    first, second, third = (joined(queue, claim(name), 0.0) for name in "abc")
+    assert [queue.standing(place) for place in (first, third)] == [(1, 0.0), (3, 0.0)]
+    assert await queue.turn(first, now() + FAR)
+    queue.leave(first)
+    assert queue.standing(first) is None
+    await asyncio.sleep(0.02)
+    queue.leave(second)
+    last = joined(queue, claim("d"), now() + FAR)
+    queue.again(third, 0.0)
+    later = joined(queue, claim("e"), 0.0)
+
+    assert queue.standing(third) == (1, 0.0)
+    place, seconds = queue.standing(last) or (0, 0.0)
+    assert (place, FAR - 1 < seconds <= FAR) == (2, True)
+    place, seconds = queue.standing(later) or (0, 0.0)
+    assert place == 3
+    assert 2 * 0.02 <= seconds < 1.0
+
+
+async def test_whoever_gave_way_has_no_place_to_tell() -> None:
+    queue = Queue(1)
+    place = joined(queue, claim("bad", received=500), now() + FAR)
+    joined(queue, claim("better"), now() + FAR)
+    assert queue.standing(place) is None
+    assert not await queue.turn(place, now() + FAR)

@@ -7,6 +7,7 @@ proper status, and a caller who leaves gives back what was taken at once.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -206,7 +207,9 @@ class _Sender:
         if wait_s <= 0 and not self._started and standing is None:
             wait_s = ADMISSION_S  # until then it may yet become a refusal, with its status
         if wait_s <= 0:
-            self._comment = self._loop.create_task(self._say_comment(standing))
+            self._comment = self._loop.create_task(
+                self._say_comment(standing, _waiting(self._answering.queued))
+            )
             wait_s = COMMENT_S
         self._timer = self._loop.call_later(min(wait_s, COMMENT_S), self._pulse)
 
@@ -217,10 +220,9 @@ class _Sender:
             self._comment.cancel()
         self._timer = self._answering = None
 
-    async def _say_comment(self, standing: Standing | None) -> None:
+    async def _say_comment(self, standing: Standing | None, comment: bytes) -> None:
         """Send the headers if they are held, and a comment."""
         self._sent_at = self._loop.time()
-        comment = b": waiting\n\n"
         if self._started:
             await self._responder.write(comment)
             return
@@ -297,3 +299,11 @@ class _Sender:
             return b""
         shown = "".join(char if " " <= char <= "~" else "?" for char in self._asked)
         return b"x-scalix-model-requested: %s\r\n" % shown.encode()
+
+
+def _waiting(queued: tuple[int, float] | None) -> bytes:
+    """The comment of a stream that is silent; in the queue with place and expected wait."""
+    if queued is None:
+        return b": waiting\n\n"
+    place, wait_s = queued
+    return b": queued %d, about %d s\n\n" % (place, max(math.ceil(wait_s), 1))

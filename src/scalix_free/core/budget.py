@@ -307,6 +307,12 @@ def used(budget: Budget, window: Window) -> int:
     return _spent(budget)[window]
 
 
+def left(budget: Budget, allowance: Allowance, window: Window) -> int | None:
+    """How much of a window is left; None where it has no limit."""
+    limit = most(budget, allowance, window)
+    return None if limit is None else max(limit - used(budget, window), 0)
+
+
 def day_used(budget: Budget, scope: Scope) -> int:
     """The part of its day that a scope has spent itself, in thousandths; -1 without a day's limit.
 

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import datetime as dt
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
@@ -32,6 +32,8 @@ from scalix_free.core.budget import (
     Take,
     Verdict,
     Why,
+    Window,
+    left,
 )
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ports import Budgets, Clock
@@ -140,7 +142,11 @@ class Spending:
         if not books.metered and model.id not in self._troubled:
             return Spent(self, books, ask, None)
         self._notice(False)
-        taken = await self._budgets.take(ask)
+        try:
+            taken = await self._budgets.take(ask)
+        except asyncio.CancelledError:  # whoever asked has left, and it may be taken all the same
+            await self._close(Close(rid, scopes, now_ms, tokens, None), books)
+            raise
         if isinstance(taken, Short):
             self._remember(model, claim, taken, now_ms)
             return taken
@@ -148,6 +154,31 @@ class Spending:
             if part >= 0:
                 self._used[scope.key] = _Used(part, scope.day_end_ms, now_ms)
         return Spent(self, books, ask, taken.at_ms)
+
+    async def left_today(self, models: Iterable[Model]) -> Mapping[str, int]:
+        """Requests that accounts have left of their day, by name, where that is limited.
+
+        It is what the account has left, and no more than its models have together. Raises
+        ``StoreUnavailable``.
+        """
+        now_ms = self._clock()
+        pairs = [self._books_of(model, now_ms).scopes for model in models]
+        scopes = {scope.key: scope for pair in pairs for scope in pair}
+        budgets = await self._budgets.look(list(scopes.values()))
+        has: dict[str, int | None] = {}
+        for budget, scope in zip(budgets, scopes.values(), strict=True):
+            budget.forget(now_ms)
+            gone = budget.retired_until_ms > now_ms
+            has[scope.key] = 0 if gone else left(budget, scope.allowance, Window.RPD)
+        told: dict[str, int] = {}
+        for name in {account.key for account, _ in pairs}:
+            each = [has[model.key] for account, model in pairs if account.key == name]
+            together = [amount for amount in each if amount is not None]
+            most = [has[name], sum(together) if len(together) == len(each) else None]
+            known = [amount for amount in most if amount is not None]
+            if known:
+                told[name] = min(known)
+        return told
 
     def _books_of(self, model: Model, now_ms: int) -> _Books:
         account = model.account or Account(name=model.provider)

@@ -93,6 +93,14 @@ class Ranking:
             self._ordered = tuple(followed(ranked, catalogue.get, fallen))
         return self._ordered
 
+    def success(self, model: Model, now_ms: int) -> float:
+        """The part of a model's calls that succeed, 0 to 1."""
+        return self._qualities.of(model).success.at(now_ms)
+
+    def priority(self, model: Model, now_ms: int) -> int:
+        """A model's priority with the places that it has lost."""
+        return model.priority + self._qualities.of(model).demotion(now_ms)
+
     def places(self, catalogue: Catalogue) -> Mapping[str, Place]:
         """Where each model stands, by its id."""
         now_ms = self._clock()

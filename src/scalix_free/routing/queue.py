@@ -44,6 +44,8 @@ class Queue:
         self._arrivals = itertools.count()
         self._trying: Place | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._served_at: float | None = None
+        self._pace_s = 0.0
 
     def __len__(self) -> int:
         return len(self._places)
@@ -107,6 +109,7 @@ class Queue:
             self._drop(place)
         if self._trying is place:
             self._trying = None
+            self._note_pace()
             self._call_next()
 
     def freed(self) -> None:
@@ -115,10 +118,25 @@ class Queue:
             self._places[0].due = 0.0
             self._call_next()
 
-    def standing(self, place: Place) -> tuple[int, float]:
-        """Which place it is, from 1, and in how many seconds it is expected to be tried."""
+    def standing(self, place: Place) -> tuple[int, float] | None:
+        """Which place it is, from 1, and in how many seconds it is expected to be tried.
+
+        Not before it is due, nor before those in front have gone at the pace of the last ones. None
+        where the place was lost.
+        """
+        if place not in self._places:
+            return None
+        before = self._places.index(place)
         wait_s = place.due - asyncio.get_running_loop().time()
-        return self._places.index(place) + 1, max(wait_s, 0.0)
+        return before + 1, max(wait_s, before * self._pace_s, 0.0)
+
+    def _note_pace(self) -> None:
+        """Learn how long it takes from one who goes to the next, while somebody waits."""
+        now = asyncio.get_running_loop().time()
+        if self._served_at is not None:
+            took_s = now - self._served_at
+            self._pace_s += (took_s - self._pace_s) / 4 if self._pace_s else took_s
+        self._served_at = now if self._places else None
 
     def _drop(self, place: Place) -> None:
         self._places.remove(place)

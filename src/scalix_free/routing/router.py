@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from scalix_free.core.chat import Call
 from scalix_free.core.errors import Refusal
@@ -13,6 +14,14 @@ from scalix_free.routing.catalogue import Catalogue, Model
 from scalix_free.routing.claim import Claim
 from scalix_free.routing.plan import Ranking, plan
 from scalix_free.routing.preferences import Preferences
+
+
+class State(NamedTuple):
+    """How a model stands: the part of its calls that succeed, and its priority as it counts."""
+
+    model: str
+    success: float
+    priority: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +48,17 @@ class Router:
             self.preferences.avoided(owner, self.clock()),
             pays=pays,
         )
+
+    def states(self) -> Iterable[State]:
+        """How all models stand, as this process has learned it."""
+        now_ms = self.clock()
+        for model in self.catalogue:
+            success = self.ranking.success(model, now_ms)
+            yield State(model.id, success, self.ranking.priority(model, now_ms))
+
+    async def left_today(self) -> Mapping[str, int]:
+        """Requests that accounts have left of their day; see ``Spending.left_today``."""
+        return await self.attempts.spending.left_today(self.catalogue)
 
     def open(self, call: Call, candidates: Sequence[Model], claim: Claim) -> Attempting:
         """Ask the candidates, one after the other; a context as ``Backend.open`` gives it."""

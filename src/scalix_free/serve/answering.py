@@ -236,6 +236,11 @@ class Answering:
             return self._caller.session_id
         return named
 
+    @property
+    def queued(self) -> tuple[int, float] | None:
+        """The place among those who wait for a model, and the seconds it is expected to take."""
+        return None if self._attempting is None else self._attempting.standing
+
     async def finish(self) -> Standing:
         """Charge a whole answer at its real price; afterwards the limits say what is left."""
         assert self._caller is not None
