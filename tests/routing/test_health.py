@@ -18,11 +18,11 @@ def trips(outcomes: str, *, every_ms: int = 1_000) -> list[int]:
 @pytest.mark.parametrize(
     ("outcomes", "expected"),
     [
-        *(("x", []), ("xx", [2]), ("xxxxx", [2, 4])),
-        *((".x.x.x", [6]), ("....x", []), ("..xx.x", [4]), (".....", [])),
+        *(("xx", []), ("xxx", [3]), ("xxxxxxx", [3, 6])),
+        *((".x.x.x", [6]), ("....x", []), ("..xx.x", [6]), (".....", [])),
     ],
 )
-def test_it_trips_on_two_in_a_row_or_on_half_of_five(outcomes: str, expected: list[int]) -> None:
+def test_it_trips_on_three_in_a_row_or_on_half_of_five(outcomes: str, expected: list[int]) -> None:
     assert trips(outcomes) == expected
 
 

@@ -15,7 +15,7 @@ from scalix_free.routing.attempts import RESERVE, Attempting, Exhausted
 from scalix_free.routing.budgets import ROLLING_PACE
 from scalix_free.routing.catalogue import Account, Catalogue, Model
 from scalix_free.routing.claim import UNBOUNDED, Claim
-from scalix_free.routing.plan import DAY_AHEAD, PRIORITY_STEP, Ranking
+from scalix_free.routing.plan import ALIKE, DAY_AHEAD, LEVEL, Ranking
 from scalix_free.routing.quality import Qualities
 from tests.core.held_clock import NOON, HeldClock
 from tests.routing.routers import PATIENCE, Arithmetic, router
@@ -92,7 +92,7 @@ async def test_what_is_used_ahead_of_the_clock_gives_way() -> None:
         await asyncio.sleep(1)
     # A priority is worth a fifth of a day: with so much more of it used, the other one is asked.
     assert answered == ["day/a"] * 21 + ["other/b"] * 4
-    assert WHOLE * PRIORITY_STEP // DAY_AHEAD == 200
+    assert WHOLE * LEVEL // DAY_AHEAD == 200
 
 
 @lived
@@ -119,7 +119,15 @@ def test_without_a_day_s_limit_priorities_decide_alone() -> None:
 def test_priorities_count_as_they_follow_each_other_not_by_their_numbers() -> None:
     catalogue = Catalogue([model("c", priority=100), model("a", priority=1)])
     places = Ranking(Qualities(), HeldClock()).places(catalogue)
-    assert places["a"].value - places["c"].value == PRIORITY_STEP
+    assert places["a"].value - places["c"].value == LEVEL
+
+
+def test_of_one_priority_the_better_one_comes_first_of_two_the_better_priority() -> None:
+    good, poor = replace(model("good"), quality=900), replace(model("poor"), quality=500)
+    first = replace(model("first", priority=1), quality=500)
+    catalogue = Catalogue([poor, good, first, replace(model("like"), quality=900 + ALIKE // 2)])
+    ordered = Ranking(Qualities(), HeldClock()).order(catalogue)
+    assert [one.id for one in ordered] == ["first", "good", "like", "poor"]
 
 
 @lived

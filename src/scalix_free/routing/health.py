@@ -1,6 +1,6 @@
 """Whether a model answers at present, and how soon: learned from real traffic alone.
 
-Breaker      trips on 2 failures in a row, or when at least half of 5 or more calls within 20 s
+Breaker      trips on 3 failures in a row, or when at least half of 5 or more calls within 20 s
              failed. Others wait for 5 in a row; where a few calls a minute are all there is, that
              wastes more of them (``benchmarks/results/scarcity.md``). What a trip means for the
              budget is a rule of ``core.budget``.
@@ -16,7 +16,7 @@ from typing import Final
 
 WINDOW_MS: Final = 20_000
 LEAST_CALLS: Final = 5
-MOST_IN_A_ROW: Final = 2
+MOST_IN_A_ROW: Final = 3
 
 LEAST_SAMPLES: Final = 8
 LEAST_WAIT_S: Final = 3.0

@@ -35,8 +35,9 @@ ALIKE: Final = 50
 """Scores that differ by less than that count as equal, so that models do not change places with
 every answer."""
 
-PRIORITY_STEP: Final = 60
-"""What a model's answers have to be worth more to make up for the next lower priority."""
+LEVEL: Final = 60
+"""What a model's answers have to turn out better, or a better one's worse, to make up for a level:
+for the next lower priority, or for ``ALIKE`` that less is expected of it."""
 DEMOTION_STEP: Final = 300
 DAY_AHEAD: Final = 300
 """What a model's place is worth less when its day's budget is a whole day ahead of the clock.
@@ -46,20 +47,21 @@ Chosen by simulation: ``benchmarks/results/scarcity.md``."""
 class Place(NamedTuple):
     """What a model's place in the ranking is made of.
 
-    ``level`` is 0 for the best priority that there is, 1 for the next one. ``spare`` says how far
-    its day is behind the clock, in thousandths.
+    ``level`` is 0 for the best of the best priority, and 1 more for each kind of model that should
+    come before it. ``learned`` is what its answers turned out to be worth more than was expected.
+    ``spare`` says how far its day is behind the clock, in thousandths.
     """
 
     level: int
     demotion: int
-    worth: int
+    learned: int
     spare: int = WHOLE
 
     @property
     def value(self) -> int:
         """What decides; the greater value comes first."""
-        lost = self.level * PRIORITY_STEP + self.demotion * DEMOTION_STEP
-        return self.worth - lost + self.spare * DAY_AHEAD // WHOLE
+        lost = self.level * LEVEL + self.demotion * DEMOTION_STEP
+        return self.learned - lost + self.spare * DAY_AHEAD // WHOLE
 
 
 Spare: TypeAlias = Callable[[Model], int]
@@ -68,8 +70,8 @@ Spare: TypeAlias = Callable[[Model], int]
 class Ranking:
     """The order of all models, as it stands.
 
-    By priority, by what their answers turn out to be worth, and by how much of their day is left:
-    what is used up ahead of the clock gives way to what comes back by itself.
+    By priority and by what is expected of them; what their answers turn out to be worth moves them,
+    and what is used up ahead of the clock gives way to what comes back by itself.
     """
 
     def __init__(
@@ -104,13 +106,19 @@ class Ranking:
     def places(self, catalogue: Catalogue) -> Mapping[str, Place]:
         """Where each model stands, by its id."""
         now_ms = self._clock()
-        levels = {priority: n for n, priority in enumerate(sorted({m.priority for m in catalogue}))}
-        return {model.id: self._place(model, levels[model.priority], now_ms) for model in catalogue}
+        kinds = sorted({_kind(model) for model in catalogue})
+        levels = {kind: level for level, kind in enumerate(kinds)}
+        return {model.id: self._place(model, levels[_kind(model)], now_ms) for model in catalogue}
 
     def _place(self, model: Model, level: int, now_ms: int) -> Place:
         known = self._qualities.of(model)
-        worth = int(known.score(now_ms)) // ALIKE * ALIKE
-        return Place(level, known.demotion(now_ms), worth, self._spare(model))
+        learned = round((known.score(now_ms) - known.expected) / ALIKE) * ALIKE
+        return Place(level, known.demotion(now_ms), learned, self._spare(model))
+
+
+def _kind(model: Model) -> tuple[int, int]:
+    """The smaller one should come first."""
+    return model.priority, -(model.quality // ALIKE)
 
 
 def plan(
