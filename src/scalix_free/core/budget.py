@@ -236,8 +236,8 @@ class Cell:
 class Budget:
     """What is remembered of one scope.
 
-    ``slots`` are calls in flight and when they lose their slot. ``limits`` are those that the
-    provider told, -1 where it told nothing.
+    Cells stand in the order in which they expire. ``slots`` are calls in flight and when they lose
+    their slot. ``limits`` are those that the provider told, -1 where it told nothing.
     """
 
     minute: list[Cell] = field(default_factory=list)
@@ -539,7 +539,10 @@ def _believe(budget: Budget, scope: Scope, finding: Finding, now_ms: int) -> Non
         until_ms = min(until_ms, finding.until_ms)
     tokens = finding.window.is_tokens
     cells = budget.day if is_day else budget.minute
-    cells.append(Cell(until_ms, 0 if tokens else excess, excess if tokens else 0))
+    place = len(cells)
+    while place and cells[place - 1].expires_ms > until_ms:
+        place -= 1
+    cells.insert(place, Cell(until_ms, 0 if tokens else excess, excess if tokens else 0))
 
 
 # ── Bytes ────────────────────────────────────────────────────────────────────────────────────

@@ -296,7 +296,9 @@ do
     if ends > now then expires = math.min(expires, ends) end
     local cells = is_day(window) and budget.day or budget.minute
     local requests = is_tokens(window) and 0 or excess
-    cells[#cells + 1] = { expires, requests, is_tokens(window) and excess or 0 }
+    local place = #cells + 1
+    while place > 1 and cells[place - 1][1] > expires do place = place - 1 end
+    table.insert(cells, place, { expires, requests, is_tokens(window) and excess or 0 })
   end
 
   local function note(budget, scope, act, ends, window, amount, now)
