@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import pytest
 
+from scalix_free.core.budget import Act, Extent, Finding, Window
 from scalix_free.core.chat import Call, Chunk, ToolCall, Usage
 from scalix_free.core.errors import Failure, Kind
 from scalix_free.providers import openai_http
@@ -224,6 +225,26 @@ async def test_when_to_come_back_is_heard(
     heard = await hear(backend(f"fault:{fault}"), streamed)
     assert heard.failure is not None
     assert heard.failure.retry_after_ms == wait_ms
+
+
+@BOTH
+async def test_what_headers_tell_is_found_of_those_whose_headers_are_known(
+    world: World, session: aiohttp.ClientSession, streamed: bool
+) -> None:
+    told = {"X-RateLimit-Limit-Requests": "1000", "x-ratelimit-remaining-requests": "7"}
+    world.behave("m", Behaviour(headers=told))
+    found = {}
+    for provider in ("groq", "nvidia_nim"):
+        endpoint = Endpoint(base_url=world.base_url, model="m", provider=provider)
+        backend = OpenAIHttp(session, endpoint, lambda: 1_800_000_000_000)
+        async with backend.open(call(streamed)) as reply:
+            found[provider] = reply.findings
+            while await reply.read():
+                pass
+    limit, left = found["groq"]
+    assert limit == Finding(Extent.MODEL, Act.LIMIT, 0, Window.RPD, 1_000)
+    assert left == Finding(Extent.MODEL, Act.LEFT, 0, Window.RPD, 7)
+    assert found["nvidia_nim"] == ()
 
 
 async def test_nobody_there_is_unreachable(session: aiohttp.ClientSession) -> None:

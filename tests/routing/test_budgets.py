@@ -125,6 +125,53 @@ async def test_a_rest_until_the_day_ends_gets_its_moment() -> None:
     assert found.until_ms == Days().end_ms(UTC, NOON)
 
 
+def tells(*found: Finding, **limits: int | bool | None) -> Model:
+    """A model whose answers tell this in their headers."""
+    backend = ScriptedBackend(Chunk("Hi"), STOP, findings=found)
+    allowance = Allowance(**limits)  # type: ignore[arg-type]
+    return replace(limited("acme/a"), backend=backend, allowance=allowance)
+
+
+async def served_by(desk: Desk) -> int:
+    """How many calls it answers until it has nothing left."""
+    for served in range(12):
+        try:
+            await desk.ask()
+        except Exhausted:
+            return served
+    return 12
+
+
+@pytest.mark.parametrize(
+    ("firm", "told", "served"), [(True, 9, 4), (True, 2, 2), (False, 9, 9), (False, 2, 2)]
+)
+async def test_a_limit_that_an_answer_tells_raises_none_that_an_operator_wrote(
+    firm: bool, told: int, served: int
+) -> None:
+    found = Finding(Extent.MODEL, Act.LIMIT, 0, Window.RPM, told)
+    assert await served_by(Desk(tells(found, rpm=4, firm=firm))) == served
+
+
+async def test_what_an_answer_says_is_left_is_all_there_is() -> None:
+    desk = Desk(tells(Finding(Extent.MODEL, Act.LEFT, NOON + 9_000, Window.RPM, 0), rpm=50))
+    await desk.ask()
+    with pytest.raises(Exhausted) as raised:
+        await desk.ask()
+    assert raised.value.until_ms == NOON + 9_000
+    desk.clock.advance(9_000)
+    await desk.ask()
+
+
+async def test_what_was_left_is_old_when_it_has_returned_since() -> None:
+    desk = Desk(tells(Finding(Extent.MODEL, Act.LEFT, NOON + 9_000, Window.RPM, 0), rpm=50))
+    async with desk.attempts.open(CALL, desk.models) as reply:
+        while await reply.read():
+            pass
+        desk.clock.advance(9_000)
+    assert [end.findings for end in desk.budgets.ended] == [()]
+    await desk.ask()
+
+
 async def test_pro_callers_have_their_share_of_the_day() -> None:
     desk = Desk(limited("acme/a", rpd=10))
     pro = Claim(pro=True)

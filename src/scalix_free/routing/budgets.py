@@ -162,13 +162,17 @@ class Spent:
     async def close(
         self, *, tokens: int | None, verdict: Verdict, findings: Sequence[Finding] = ()
     ) -> None:
-        """The call has ended: what it took, None where nobody knows, and what was found."""
+        """The call has ended: what it took, None where nobody knows, and what was found.
+
+        What was left at its beginning is not told where it has returned since.
+        """
         if self._timer is not None:
             self._timer.cancel()
         if not self._books.metered:  # what has no limit has none to learn about
             findings = [found for found in findings if found.act is Act.TRIP]
         if self._at_ms is None and not findings:
             return
+        now_ms = self._spending._clock()
         places = {Extent.ACCOUNT: 0, Extent.MODEL: 1}
         end = Close(
             self._ask.rid,
@@ -177,15 +181,19 @@ class Spent:
             self._ask.tokens,
             None if self._at_ms is None else tokens,
             verdict,
-            tuple((places[found.extent], self._dated(found)) for found in findings),
+            tuple(
+                (places[found.extent], self._dated(found, now_ms))
+                for found in findings
+                if found.act is not Act.LEFT or not 0 < found.until_ms <= now_ms
+            ),
         )
         await self._spending._close(end, self._books)
 
-    def _dated(self, found: Finding) -> Finding:
+    def _dated(self, found: Finding, now_ms: int) -> Finding:
         """A rest until the end of the day gets its moment; of a rolling day, an hour."""
         if found.act is not Act.REST or found.until_ms:
             return found
-        until_ms = self._ask.scopes[0].day_end_ms or self._spending._clock() + HOUR_MS
+        until_ms = self._ask.scopes[0].day_end_ms or now_ms + HOUR_MS
         return found._replace(until_ms=until_ms)
 
     def _beat_later(self) -> None:
