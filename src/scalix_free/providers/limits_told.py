@@ -21,9 +21,9 @@ class Told(NamedTuple):
     """The headers that tell of one window: its limit, what is left of it, and until when."""
 
     window: Window
-    limit: istr
-    left: istr
-    reset: istr
+    limit: str
+    left: str
+    reset: str
 
 
 class Named(NamedTuple):

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from scalix_free.core.budget import (
+    FOREVER_MS,
     Act,
     Allowance,
     Close,
@@ -53,6 +54,7 @@ PRO: Final = "#pro"
 """How the keys of shares end."""
 
 Notice: TypeAlias = Callable[[bool], None]
+Retire: TypeAlias = Callable[[str, int], None]
 
 
 class Spending:
@@ -60,6 +62,8 @@ class Spending:
 
     ``pro_share`` is the part of each day that pro callers may have, in thousandths. What was found
     short is believed for ``ttl_ms`` at most; ``notice`` hears of each model whether that was known.
+    ``retire`` hears of models that are gone, by their ids, and until when that is believed; what
+    one replica has found, the others find in the budgets.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Spending:
         ttl_ms: int = 60_000,
         max_size: int = 100,
         notice: Notice = lambda hit: None,
+        retire: Retire = lambda model_id, until_ms: None,
     ) -> None:
         self._budgets = budgets
         self._clock = clock
@@ -78,6 +83,7 @@ class Spending:
         self._ttl_ms = ttl_ms
         self._max_size = max_size
         self._notice = notice
+        self._retire = retire
         self._shorts: OrderedDict[tuple[str, int], tuple[int, Short]] = OrderedDict()
         self._books: dict[str, _Books] = {}
         self._troubled: set[str] = set()
@@ -108,6 +114,8 @@ class Spending:
         self._notice(False)
         taken = await self._budgets.take(ask)
         if isinstance(taken, Short):
+            if taken.why is Why.RETIRED and taken.key == key_of(model):
+                self._retire(model.id, FOREVER_MS if taken.until_ms is None else taken.until_ms)
             self._remember(model, claim, taken, now_ms)
             return taken
         return Spent(self, books, ask, taken.at_ms)
@@ -133,6 +141,9 @@ class Spending:
             self._shorts.popitem(last=False)
 
     async def _close(self, end: Close, books: _Books) -> None:
+        for place, found in end.findings:
+            if found.act is Act.RETIRE and end.scopes[place].key == key_of(books.model):
+                self._retire(books.model.id, found.until_ms)
         if not books.metered:
             if end.findings:
                 self._troubled.add(books.model.id)
