@@ -116,6 +116,35 @@ async def test_what_a_failure_tells_is_noted_and_the_next_is_asked() -> None:
     assert sister.backend.calls == []
 
 
+async def test_what_is_retired_is_heard_of_here_and_by_every_other_replica() -> None:
+    retired: list[tuple[str, int]] = []
+    gone = Failure(Kind.GONE, "Gone.", findings=[Finding(Extent.MODEL, Act.RETIRE, NOON + 90_000)])
+    desk = Desk(limited("acme/a", gone, rpm=9))
+    other = attempts(clock=desk.clock, budgets=desk.budgets)
+    for one in (desk.attempts, other):
+        one.spending._retire = lambda model, until_ms: retired.append((model, until_ms))
+    with pytest.raises(Exhausted):
+        await desk.ask()
+    desk.attempts = other
+    with pytest.raises(Exhausted):
+        await desk.ask()
+    assert retired == [("acme/a", NOON + 90_000)] * 2
+    assert len(desk.budgets.ended) == 1
+
+
+async def test_a_key_that_is_refused_retires_no_model() -> None:
+    retired: list[str] = []
+    refused = Failure(
+        Kind.REFUSED_KEY, "No.", findings=[Finding(Extent.ACCOUNT, Act.RETIRE, NOON + 90_000)]
+    )
+    desk = Desk(limited("acme/a", refused, rpm=9), limited("acme/b", rpm=9))
+    desk.attempts.spending._retire = lambda model, until_ms: retired.append(model)
+    for _ in range(2):
+        with pytest.raises(Exhausted):
+            await desk.ask()
+    assert retired == []
+
+
 async def test_a_rest_until_the_day_ends_gets_its_moment() -> None:
     spent = Failure(Kind.RATE_LIMITED, "Spent.", findings=[Finding(Extent.MODEL, Act.REST)])
     desk = Desk(limited("acme/a", spent, rpm=9))

@@ -169,6 +169,11 @@ class Catalogue:
         """The model of this id, if there is one that can be called."""
         return self._current().by_id.get(model_id)
 
+    def has(self, model_id: str) -> bool:
+        """Whether this model can be called, or another one in its place."""
+        stock = self._current()
+        return model_id in stock.by_id or model_id in stock.heirs
+
     def gone(self) -> Sequence[Gone]:
         """The models that are never called."""
         return self._current().gone
