@@ -39,7 +39,7 @@ BREAKING = frozenset(
 SECRETS = ("sk-world", "org_world", "user_world", "Checking your browser", "mid-stream")
 """Words of the world that nobody else may ever read."""
 
-LIMITS = "{ rpm = 1000, tpm = 1000000 }"
+LIMITS = "{ rpm = 1000, tpm = 1000000, concurrent = 9 }"
 """The operator's own: no provider's word may raise them."""
 
 
@@ -141,7 +141,7 @@ async def _running(folder: Path) -> AsyncIterator["_Bench"]:
             httpx.AsyncClient(base_url=running.url, timeout=20) as client,
         ):
             world.gate("fault:slow").open()
-            yield _Bench(world, running, client, clock)
+            yield _Bench(world, running, client, clock, tasks=len(asyncio.all_tasks()))
     finally:
         logging.getLogger().removeHandler(said)
     _keeps_secrets("".join(said.lines))
@@ -164,6 +164,7 @@ class _Bench:
     running: Served
     client: httpx.AsyncClient
     clock: HeldClock
+    tasks: int
 
     async def run(self, fault: str) -> Run:
         """Ask its models in all four ways."""
@@ -197,9 +198,12 @@ class _Bench:
         return ended
 
     async def _nothing_is_left(self, *, whole: bool) -> None:
-        """What was opened is closed, what was taken is settled or given back."""
+        """What was opened is closed, what was taken is settled or given back.
+
+        What stays is one connection to be used again, and the task of the world that serves it.
+        """
         async with asyncio.timeout(2):
-            while self.world.open_streams:
+            while self.world.open_streams or self.world.connections > 1 or self._tasks() > 0:
                 await asyncio.sleep(0.001)
         attempts = self.running.app.service.router.attempts
         assert (attempts.retries.requests, attempts.retries.retries) == (0, 0)
@@ -208,6 +212,10 @@ class _Bench:
         used = {window["name"]: window["used"] for window in windows}
         assert used["concurrent"] == 0
         assert used["requests_day"] == int(whole), used
+
+    def _tasks(self) -> int:
+        """Tasks that were not there before the first request."""
+        return len(asyncio.all_tasks()) - self.world.connections - self.tasks
 
     # ── What follows for the budgets ────────────────────────────────────────────────────────
 
@@ -220,6 +228,7 @@ class _Bench:
         allowances = {account.name: account.allowance, key_of(model): model.allowance}
         scopes = [Scope(key, allowance) for key, allowance in allowances.items()]
         found = await service.router.attempts.spending._budgets.look(scopes)
+        assert not any(budget.slots for budget in found)
         now_ms, end_ms = self.clock(), Days().end_ms(account.zone, self.clock())
         return tuple(
             f"{whose} {word}"
