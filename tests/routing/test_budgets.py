@@ -116,6 +116,16 @@ async def test_what_a_failure_tells_is_noted_and_the_next_is_asked() -> None:
     assert sister.backend.calls == []
 
 
+@pytest.mark.parametrize("act", [Act.REST, Act.RETIRE])
+async def test_what_befalls_one_model_does_not_bench_its_siblings(act: Act) -> None:
+    found = Failure(Kind.GONE, "Gone.", findings=[Finding(Extent.MODEL, act, NOON + 30_000)])
+    bad, sibling = limited("acme/a", found, rpm=9), limited("acme/b", rpm=9)
+    desk = Desk(bad, sibling)
+    assert [await desk.ask() for _ in range(3)] == ["acme/b"] * 3
+    assert isinstance(bad.backend, ScriptedBackend)
+    assert len(bad.backend.calls) == 1
+
+
 async def test_what_is_retired_is_heard_of_here_and_by_every_other_replica() -> None:
     retired: list[tuple[str, int]] = []
     gone = Failure(Kind.GONE, "Gone.", findings=[Finding(Extent.MODEL, Act.RETIRE, NOON + 90_000)])
