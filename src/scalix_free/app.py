@@ -273,6 +273,7 @@ def _router(
         ttl_ms=int(caches.model_health.ttl_s * 1000),
         max_size=caches.model_health.max_size,
         notice=metrics.count_model_health,
+        retire=catalogue.retire,
     )
     return Router(
         catalogue=catalogue,

@@ -116,7 +116,14 @@ class Shelf:
         return Model(
             id=model.id,
             provider=entry.name,
-            backend=self._backend(entry.base_url, model.model, revealed(entry.api_key)),
+            backend=self._backend(
+                Endpoint(
+                    base_url=entry.base_url,
+                    model=model.model,
+                    api_key=revealed(entry.api_key),
+                    provider=entry.name,
+                )
+            ),
             account=account,
             allowance=_allowance(model.limits, firm=model.firm),
             quality=model.quality,
@@ -141,7 +148,9 @@ class Shelf:
         return Model(
             id=local.id,
             provider="local",
-            backend=self._backend(local.base_url, local.name, local.key),
+            backend=self._backend(
+                Endpoint(base_url=local.base_url, model=local.name, api_key=local.key)
+            ),
             priority=LOCAL_PRIORITY,
             context_tokens=local.context_tokens,
             max_output_tokens=local.max_output_tokens,
@@ -150,9 +159,8 @@ class Shelf:
             terms=Terms(trains_on_prompts=False, human_review=False),
         )
 
-    def _backend(self, base_url: str, model: str, api_key: str) -> Backend:
+    def _backend(self, endpoint: Endpoint) -> Backend:
         """The one that there is, so that a fresh catalogue goes on with what it learned."""
-        endpoint = Endpoint(base_url=base_url, model=model, api_key=api_key)
         known = self._backends.get(endpoint)
         if known is None:
             known = self._backends[endpoint] = OpenAIHttp(self._session, endpoint, self._clock)

@@ -145,6 +145,7 @@ BREAKS = [
     "error-openrouter",
     "error-groq",
     "error-gemini",
+    "finish-error",
     "malformed",
 ]
 WORD = "x" * 20_000

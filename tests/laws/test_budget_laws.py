@@ -383,6 +383,19 @@ def test_a_wrong_word_about_the_day_does_not_cost_the_day() -> None:
     assert isinstance(account.take(), Taken)
 
 
+@given(st.integers(0, 10), st.integers(1, 50_000))
+def test_what_is_told_to_be_left_holds_until_the_moment_that_was_told(spent: int, ms: int) -> None:
+    account = Account(Allowance(rpm=20))
+    for _ in range(spent):
+        account.take()
+    tell = found(Act.LEFT, account.now_ms + ms, Window.RPM, 0)
+    note(account.budget, account.scope, tell, account.now_ms)
+    account.now_ms += ms - 1
+    assert isinstance(account.take(), Short)
+    account.now_ms += 1
+    assert isinstance(account.take(), Taken)
+
+
 @given(st.lists(st.tuples(st.sampled_from(Act), st.integers(0, 2**40)), max_size=8))
 def test_bytes_tell_all_of_it(notes: Sequence[tuple[Act, int]]) -> None:
     account = Account(Allowance(rpm=3, tpd=4_000, concurrent=2))

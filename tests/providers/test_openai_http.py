@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import pytest
 
+from scalix_free.core.budget import Act, Extent, Finding, Window
 from scalix_free.core.chat import Call, Chunk, ToolCall, Usage
 from scalix_free.core.errors import Failure, Kind
 from scalix_free.providers import openai_http
@@ -15,6 +16,7 @@ from scalix_free.providers.openai_http import Endpoint, OpenAIHttp, open_session
 from scalix_free.wire.answer import Collected
 from tests.providers.canned import CLOSE, HEAD, LAST_CHUNK, RESET, WAIT, Answer, canned, chunk
 from tests.world import FAULTS, Behaviour, World
+from tests.world.captured import CAPTURED
 
 BOTH = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 ECHO = "You said: hi"
@@ -122,11 +124,18 @@ TABLE: dict[str, tuple[Said | Kind, Said | Kind]] = {
     "cut-clean": (Kind.BROKEN, Kind.BROKEN),
     "400-context": (Kind.TOO_LONG, Kind.TOO_LONG),
     "401": (Kind.REFUSED_KEY, Kind.REFUSED_KEY),
+    "402": (Kind.REFUSED_KEY, Kind.REFUSED_KEY),
+    "403": (Kind.REFUSED_KEY, Kind.REFUSED_KEY),
     "404-model": (Kind.GONE, Kind.GONE),
+    "410": (Kind.GONE, Kind.GONE),
+    "413": (Kind.TOO_LONG, Kind.TOO_LONG),
+    "422": (Kind.BAD_REQUEST, Kind.BAD_REQUEST),
     "429": (Kind.RATE_LIMITED, Kind.RATE_LIMITED),
     "429-bare": (Kind.RATE_LIMITED, Kind.RATE_LIMITED),
     "500": (Kind.BROKEN, Kind.BROKEN),
     "503": (Kind.BROKEN, Kind.BROKEN),
+    "504": (Kind.TIMEOUT, Kind.TIMEOUT),
+    "html-error": (Kind.BROKEN, Kind.BROKEN),
     "status": (Kind.BROKEN, Kind.BROKEN),
     "error-openai": (Kind.BROKEN, Kind.BROKEN),
     "error-openrouter": (Kind.BROKEN, Kind.BROKEN),
@@ -136,9 +145,11 @@ TABLE: dict[str, tuple[Said | Kind, Said | Kind]] = {
     "error-openrouter-first": (Kind.BROKEN, Kind.BROKEN),
     "error-groq-first": (Kind.BROKEN, Kind.BROKEN),
     "error-gemini-first": (Kind.BROKEN, Kind.BROKEN),
+    "finish-error": (Kind.BROKEN, Kind.BROKEN),
     "malformed": (Kind.BROKEN, Kind.BROKEN),
     "malformed-first": (Kind.BROKEN, Kind.BROKEN),
     "no-done": (SAME, SAME),
+    "nothing": (Kind.BROKEN, Kind.BROKEN),
     "html": (Kind.BROKEN, Kind.BROKEN),
     "comments": (SAME, SAME),
     "split": (SAME, SAME),
@@ -152,6 +163,9 @@ TABLE: dict[str, tuple[Said | Kind, Said | Kind]] = {
     "usage-negative": (SILENT, SILENT),
     "usage-float": (SILENT, SILENT),
     "usage-huge": (SILENT, SILENT),
+    "limits-true": (SAME, SAME),
+    "limits-wrong": (SAME, SAME),
+    "limits-absurd": (SAME, SAME),
     "empty": (Said("", usage=Usage(1, 0)), Said("", usage=Usage(1, 0))),
     "role-first": (SAME, SAME),
     "no-choices-first": (SAME, SAME),
@@ -163,11 +177,12 @@ TABLE: dict[str, tuple[Said | Kind, Said | Kind]] = {
 }
 """Fault → what comes of it whole, and streamed: an answer, or a kind of failure."""
 
-ENDLESS = {"hang", "stall"}
+ENDLESS = {"hang", "hang-head", "stall"}
 
 
-def test_every_fault_stands_in_the_table() -> None:
-    assert TABLE.keys() | ENDLESS == FAULTS.keys()
+def test_every_fault_that_any_provider_can_have_stands_in_the_table() -> None:
+    """What single providers write is read by the table of `test_quirks`."""
+    assert TABLE.keys() | ENDLESS == FAULTS.keys() - CAPTURED.keys()
 
 
 @BOTH
@@ -224,6 +239,26 @@ async def test_when_to_come_back_is_heard(
     heard = await hear(backend(f"fault:{fault}"), streamed)
     assert heard.failure is not None
     assert heard.failure.retry_after_ms == wait_ms
+
+
+@BOTH
+async def test_what_headers_tell_is_found_of_those_whose_headers_are_known(
+    world: World, session: aiohttp.ClientSession, streamed: bool
+) -> None:
+    told = {"X-RateLimit-Limit-Requests": "1000", "x-ratelimit-remaining-requests": "7"}
+    world.behave("m", Behaviour(headers=told))
+    found = {}
+    for provider in ("groq", "nvidia_nim"):
+        endpoint = Endpoint(base_url=world.base_url, model="m", provider=provider)
+        backend = OpenAIHttp(session, endpoint, lambda: 1_800_000_000_000)
+        async with backend.open(call(streamed)) as reply:
+            found[provider] = reply.findings
+            while await reply.read():
+                pass
+    limit, left = found["groq"]
+    assert limit == Finding(Extent.MODEL, Act.LIMIT, 0, Window.RPD, 1_000)
+    assert left == Finding(Extent.MODEL, Act.LEFT, 0, Window.RPD, 7)
+    assert found["nvidia_nim"] == ()
 
 
 async def test_nobody_there_is_unreachable(session: aiohttp.ClientSession) -> None:

@@ -17,11 +17,17 @@ SILENCE: Final = 3_600.0
 
 
 class ScriptedBackend:
-    """Plays the same steps for every call; those of ``entering`` before the context is open."""
+    """Plays the same steps for every call; those of ``entering`` before the context is open.
 
-    def __init__(self, *steps: Step, entering: Sequence[Step] = ()) -> None:
+    ``findings`` are what the headers of its answers tell.
+    """
+
+    def __init__(
+        self, *steps: Step, entering: Sequence[Step] = (), findings: Sequence[Finding] = ()
+    ) -> None:
         self.steps = steps
         self.entering = entering
+        self.findings = findings
         self.calls: list[Call] = []
         self.entered = 0
         self.left: list[BaseException | None] = []
@@ -43,7 +49,7 @@ class ScriptedReply:
         self._open = False
         self.answered_by = "scripted"
         self.attempts = 1
-        self.findings: Sequence[Finding] = ()
+        self.findings = backend.findings
 
     async def __aenter__(self) -> Reply:
         await self._play(list(self._backend.entering))

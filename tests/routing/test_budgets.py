@@ -122,6 +122,45 @@ async def test_what_a_failure_tells_is_noted_and_the_next_is_asked() -> None:
     assert sister.backend.calls == []
 
 
+@pytest.mark.parametrize("act", [Act.REST, Act.RETIRE])
+async def test_what_befalls_one_model_does_not_bench_its_siblings(act: Act) -> None:
+    found = Failure(Kind.GONE, "Gone.", findings=[Finding(Extent.MODEL, act, NOON + 30_000)])
+    bad, sibling = limited("acme/a", found, rpm=9), limited("acme/b", rpm=9)
+    desk = Desk(bad, sibling)
+    assert [await desk.ask() for _ in range(3)] == ["acme/b"] * 3
+    assert isinstance(bad.backend, ScriptedBackend)
+    assert len(bad.backend.calls) == 1
+
+
+async def test_what_is_retired_is_heard_of_here_and_by_every_other_replica() -> None:
+    retired: list[tuple[str, int]] = []
+    gone = Failure(Kind.GONE, "Gone.", findings=[Finding(Extent.MODEL, Act.RETIRE, NOON + 90_000)])
+    desk = Desk(limited("acme/a", gone, rpm=9))
+    other = attempts(clock=desk.clock, budgets=desk.budgets)
+    for one in (desk.attempts, other):
+        one.spending._retire = lambda model, until_ms: retired.append((model, until_ms))
+    with pytest.raises(Exhausted):
+        await desk.ask()
+    desk.attempts = other
+    with pytest.raises(Exhausted):
+        await desk.ask()
+    assert retired == [("acme/a", NOON + 90_000)] * 2
+    assert len(desk.budgets.ended) == 1
+
+
+async def test_a_key_that_is_refused_retires_no_model() -> None:
+    retired: list[str] = []
+    refused = Failure(
+        Kind.REFUSED_KEY, "No.", findings=[Finding(Extent.ACCOUNT, Act.RETIRE, NOON + 90_000)]
+    )
+    desk = Desk(limited("acme/a", refused, rpm=9), limited("acme/b", rpm=9))
+    desk.attempts.spending._retire = lambda model, until_ms: retired.append(model)
+    for _ in range(2):
+        with pytest.raises(Exhausted):
+            await desk.ask()
+    assert retired == []
+
+
 async def test_a_rest_until_the_day_ends_gets_its_moment() -> None:
     spent = Failure(Kind.RATE_LIMITED, "Spent.", findings=[Finding(Extent.MODEL, Act.REST)])
     desk = Desk(limited("acme/a", spent, rpm=9))
@@ -129,6 +168,53 @@ async def test_a_rest_until_the_day_ends_gets_its_moment() -> None:
         await desk.ask()
     ((_, found),) = desk.budgets.ended[0].findings
     assert found.until_ms == Days().end_ms(UTC, NOON)
+
+
+def tells(*found: Finding, **limits: int | bool | None) -> Model:
+    """A model whose answers tell this in their headers."""
+    backend = ScriptedBackend(Chunk("Hi"), STOP, findings=found)
+    allowance = Allowance(**limits)  # type: ignore[arg-type]
+    return replace(limited("acme/a"), backend=backend, allowance=allowance)
+
+
+async def served_by(desk: Desk) -> int:
+    """How many calls it answers until it has nothing left."""
+    for served in range(12):
+        try:
+            await desk.ask()
+        except Exhausted:
+            return served
+    return 12
+
+
+@pytest.mark.parametrize(
+    ("firm", "told", "served"), [(True, 9, 4), (True, 2, 2), (False, 9, 9), (False, 2, 2)]
+)
+async def test_a_limit_that_an_answer_tells_raises_none_that_an_operator_wrote(
+    firm: bool, told: int, served: int
+) -> None:
+    found = Finding(Extent.MODEL, Act.LIMIT, 0, Window.RPM, told)
+    assert await served_by(Desk(tells(found, rpm=4, firm=firm))) == served
+
+
+async def test_what_an_answer_says_is_left_is_all_there_is() -> None:
+    desk = Desk(tells(Finding(Extent.MODEL, Act.LEFT, NOON + 9_000, Window.RPM, 0), rpm=50))
+    await desk.ask()
+    with pytest.raises(Exhausted) as raised:
+        await desk.ask()
+    assert raised.value.until_ms == NOON + 9_000
+    desk.clock.advance(9_000)
+    await desk.ask()
+
+
+async def test_what_was_left_is_old_when_it_has_returned_since() -> None:
+    desk = Desk(tells(Finding(Extent.MODEL, Act.LEFT, NOON + 9_000, Window.RPM, 0), rpm=50))
+    async with desk.attempts.open(CALL, desk.models) as reply:
+        while await reply.read():
+            pass
+        desk.clock.advance(9_000)
+    assert [end.findings for end in desk.budgets.ended] == [()]
+    await desk.ask()
 
 
 async def test_pro_callers_have_their_share_of_the_day() -> None:

@@ -1,6 +1,6 @@
 """The models that there are, those that were, and who has whose place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 import pytest
@@ -133,27 +133,112 @@ def test_a_fresh_stock_takes_the_place_of_the_old_one_at_once() -> None:
     assert catalogue.successor("c") is None
 
 
+# ── Gone by their provider's word ────────────────────────────────────────────────────────────
+
+
+def succeeded(name: str, successor: str | None, priority: int = 100, *fallbacks: str) -> Model:
+    return replace(model(name, priority=priority, fallbacks=fallbacks), successor=successor)
+
+
+def test_one_that_its_provider_does_not_know_is_gone_for_as_long_as_that_is_believed() -> None:
+    clock = HeldClock(1_000)
+    catalogue = Catalogue(
+        [succeeded("old", "heir", 1, "other"), model("other", priority=5), model("heir")],
+        clock=clock,
+    )
+    before = catalogue.candidates(OWN_MODEL)
+    catalogue.retire("old", 2_000)
+
+    assert catalogue.get("old") is None
+    assert ids(catalogue.candidates(OWN_MODEL)) == ["heir", "other"]
+    assert ids(catalogue.candidates("old")) == ["heir", "other"]
+    assert [(one.id, one.since_ms) for one in catalogue.gone()] == [("old", 1_000)]
+    clock.now_ms = 1_999
+    assert catalogue.get("old") is None
+    clock.now_ms = 2_000
+    assert catalogue.candidates(OWN_MODEL) == before
+    assert catalogue.gone() == ()
+
+
+def test_it_stays_gone_when_the_list_of_models_is_read_anew() -> None:
+    catalogue = Catalogue([succeeded("old", "heir"), model("heir")])
+    catalogue.retire("old", 2**53)
+    catalogue.restock([succeeded("old", "heir"), model("heir"), model("new")])
+
+    assert ids(list(catalogue)) == ["heir", "new"]
+
+
+def test_without_a_successor_that_can_be_called_it_stays_where_it_is() -> None:
+    catalogue = Catalogue(
+        [model("a"), succeeded("b", "lost"), succeeded("c", "d"), succeeded("d", "c")],
+        [gone("before", "a"), gone("lost")],
+    )
+    for name in ("a", "b", "c", "d", "unheard of"):
+        catalogue.retire(name, 2**53)
+
+    assert ids(list(catalogue)) == ["a", "b", "c", "d"]
+    assert catalogue.successor("before") == "a"
+
+
+def test_a_later_word_lasts_longer_and_an_earlier_one_changes_nothing() -> None:
+    clock = HeldClock(1_000)
+    catalogue = Catalogue([succeeded("old", "heir"), model("heir")], clock=clock)
+    catalogue.retire("old", 900)
+    assert catalogue.get("old") is not None
+    catalogue.retire("old", 3_000)
+    clock.now_ms = 1_500
+    catalogue.retire("old", 2_000)
+    catalogue.retire("old", 4_000)
+
+    assert [one.since_ms for one in catalogue.gone()] == [1_000]
+    clock.now_ms = 3_999
+    assert catalogue.get("old") is None
+    clock.now_ms = 4_000
+    assert catalogue.get("old") is not None
+
+
+def test_they_are_followed_along_all_that_are_gone() -> None:
+    ended = replace(succeeded("b", "c"), retires_ms=1_000)
+    catalogue = Catalogue([succeeded("a", "b"), ended, model("c")], clock=HeldClock(1_000))
+    catalogue.retire("a", 2_000)
+
+    assert catalogue.successor("a") == "c"
+    assert ids(list(catalogue)) == ["c"]
+
+
 NAMES = st.sampled_from("abcdefgh")
 
 
 @given(
     there=st.dictionaries(NAMES, st.tuples(st.integers(1, 9), st.lists(NAMES, max_size=3))),
     former=st.dictionaries(NAMES, st.tuples(st.none() | NAMES, st.integers(1, 9))),
+    retired=st.sets(NAMES),
 )
 def test_whatever_succeeds_whom_only_those_come_that_are_there_and_once(
-    there: Mapping[str, tuple[int, list[str]]], former: Mapping[str, tuple[str | None, int]]
+    there: Mapping[str, tuple[int, list[str]]],
+    former: Mapping[str, tuple[str | None, int]],
+    retired: Set[str],
 ) -> None:
-    models = [model(n, priority=p, fallbacks=f) for n, (p, f) in there.items()]
+    models = [
+        replace(model(n, priority=p, fallbacks=f), successor=former.get(n, (None, 0))[0])
+        for n, (p, f) in there.items()
+    ]
     left = [gone(n, s, p) for n, (s, p) in former.items() if n not in there]
     catalogue = Catalogue(models, left)
+    for name in retired:
+        catalogue.retire(name, 2**53)
+    now = set(ids(list(catalogue)))
+    assert {*now, *(one.id for one in catalogue.gone())} == {*there, *(one.id for one in left)}
+    assert set(there) - now <= retired
+    assert all(catalogue.successor(name) in now for name in set(there) - now)
 
     for name in "abcdefgh":
         found = ids(catalogue.candidates(name))
         assert len(set(found)) == len(found)
-        assert set(found) <= set(there)
+        assert set(found) <= now
         heir = catalogue.successor(name)
-        assert heir is None or heir in there
-        assert heir is None or found[0] == heir or name in there
-    assert set(ids(catalogue.candidates(OWN_MODEL))) == set(there)
+        assert heir is None or heir in now
+        assert heir is None or found[0] == heir or name in now
+    assert set(ids(catalogue.candidates(OWN_MODEL))) == now
     assert all(m.priority <= there[m.id][0] for m in catalogue)
     assert all(m.id not in m.fallbacks for m in catalogue)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from scalix_free.core.chat import OWN_MODEL, Call
 from scalix_free.core.errors import Code, Refusal
-from scalix_free.routing.catalogue import Catalogue, Model
+from scalix_free.routing.catalogue import Catalogue, Gone, Model
 from scalix_free.routing.plan import plan
 from tests.routing.scripted import model
 
@@ -72,6 +72,18 @@ def test_whoever_names_a_model_that_is_not_there_gets_any() -> None:
 
 
 # ── Abilities ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_whoever_names_a_model_that_is_gone_gets_its_successor_also_where_all_are_ranked() -> None:
+    catalogue = Catalogue(
+        [model("a"), model("heir")],
+        [Gone(id="old", provider="scripted", successor="heir"), Gone(id="lost", provider="x")],
+    )
+    ranked = [*catalogue]
+    for name, expected in {"old": ["heir"], "lost": ["a", "heir"], "heir": ["heir"]}.items():
+        planned = plan(catalogue, call(name), ranked)
+        assert not isinstance(planned, Refusal)
+        assert [one.id for one in planned] == expected
 
 
 def test_who_lacks_an_ability_is_left_out_and_who_names_none_is_believed_able() -> None:

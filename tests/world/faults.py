@@ -5,13 +5,16 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from tests.world.answer import REASONING, Answer
+from tests.world.captured import CAPTURED, Captured
 from tests.world.exchange import EVENTS, JSON, Exchange, packets, parted
 from tests.world.failure import FAILURES, Failure
 from tests.world.frame import (
+    DONE,
     Dress,
     carriage_returns,
     commented,
     dump,
+    frames,
     joined,
     padded,
     same,
@@ -28,10 +31,11 @@ NOT_JSON = b'{"id":"chatcmpl-0","choices":[{"delta":{"content":"bro'
 
 
 class Row(NamedTuple):
-    """A fault, and one line about it."""
+    """A fault, one line about it, and whose habit it is, by the catalogue's name of a provider."""
 
     act: Fault
     about: str
+    of: str = ""
 
 
 # Rows that are a rule of their own.
@@ -62,6 +66,14 @@ async def hang(x: Exchange) -> None:
     """Take the request and say nothing; if the silence ever ends, answer after all."""
     await _wait(x, x.behaviour.silence_s)
     await x.reply(x.answer)
+
+
+async def hang_head(x: Exchange) -> None:
+    """Send the head at once and nothing after it; if the silence ever ends, answer after all."""
+    await x.start(EVENTS if x.streamed else JSON)
+    await _wait(x, x.behaviour.silence_s)
+    await x.write(packets(x.answer) if x.streamed else [dump(x.answer.completion())])
+    x.end()
 
 
 async def stall(x: Exchange) -> None:
@@ -108,6 +120,27 @@ async def cut_clean(x: Exchange) -> None:
 async def html(x: Exchange) -> None:
     """Answer with a page for people."""
     await x.whole(HTML, headers={"content-type": "text/html; charset=utf-8"})
+
+
+async def html_error(x: Exchange) -> None:
+    """Refuse with a page for people, as what stands before a server does."""
+    await x.whole(HTML, 502, {"content-type": "text/html; charset=utf-8"})
+
+
+async def nothing(x: Exchange) -> None:
+    """Answer with a body of no bytes."""
+    await x.start(EVENTS if x.streamed else JSON)
+    x.end()
+
+
+async def finish_error(x: Exchange) -> None:
+    """Give `error` as the reason to finish after k content frames, and no word about it."""
+    if not x.streamed:
+        return await x.reply(replace(x.answer, finish="error"))
+    before, _ = parted(x.answer, x.behaviour.k)
+    await x.start()
+    await x.write([*before, *frames([x.answer.chunk({}, "error")]), DONE])
+    return x.end()
 
 
 async def status(x: Exchange) -> None:
@@ -188,6 +221,27 @@ def refusing(refusal: Refusal) -> Fault:
     return fault
 
 
+def capturing(captured: Captured) -> Fault:
+    """Do not answer, in the words of one provider."""
+
+    async def fault(x: Exchange) -> None:
+        body, headers = captured.written(x.seen.at)
+        await x.whole(body, captured.status, headers)
+
+    return fault
+
+
+def telling(**headers: str) -> Fault:
+    """Answer, and tell this in headers; a _ in a name stands for a dash."""
+    told = {name.replace("_", "-"): text for name, text in headers.items()}
+
+    async def fault(x: Exchange) -> None:
+        behaviour = replace(x.behaviour, headers={**told, **x.behaviour.headers})
+        await normal(replace(x, behaviour=behaviour))
+
+    return fault
+
+
 async def _refuse(x: Exchange, refusal: Refusal) -> None:
     body = x.behaviour.body
     if body is None:
@@ -211,11 +265,14 @@ async def _wait(x: Exchange, seconds: float) -> None:
         await x.pause(seconds)
 
 
+_OWN = {"openrouter": "openrouter", "groq": "groq", "gemini": "gemini"}
+
 FAULTS: dict[str, Row] = {
     "normal": Row(normal, "answers"),
     # Time and transport.
     "slow": Row(slow, "head at once, waits before the first token and between tokens"),
     "hang": Row(hang, "takes the request and never answers"),
+    "hang-head": Row(hang_head, "sends the head at once and nothing after it"),
     "stall": Row(stall, "k content frames, then silence"),
     "reset": Row(reset, "connection reset before any answer"),
     "cut": Row(cut, "connection closed in the middle of the frame after k"),
@@ -226,20 +283,31 @@ FAULTS: dict[str, Row] = {
         name: Row(refusing(refusal), f"HTTP {refusal.status} {refusal.code or refusal.type}")
         for name, refusal in REFUSALS.items()
     },
+    **{
+        name: Row(capturing(one), f"HTTP {one.status} {one.about}", one.of)
+        for name, one in CAPTURED.items()
+    },
+    "html-error": Row(html_error, "HTTP 502 with a web page"),
     "status": Row(status, "any status, body and headers the behaviour names (502)"),
     # Errors inside a 200.
     **{
-        f"error-{shape}": Row(failing(failure), f"error in a 200 after k frames, as {shape} does")
+        f"error-{shape}": Row(
+            failing(failure), f"error in a 200 after k frames, as {shape} does", _OWN.get(shape, "")
+        )
         for shape, failure in FAILURES.items()
     },
     **{
-        f"error-{shape}-first": Row(failing(failure, 0), f"the same before content, as {shape}")
+        f"error-{shape}-first": Row(
+            failing(failure, 0), f"the same before content, as {shape}", _OWN.get(shape, "")
+        )
         for shape, failure in FAILURES.items()
     },
+    "finish-error": Row(finish_error, "finish reason error after k frames, and no word about it"),
     # Not the format.
     "malformed": Row(malformed(), "a data line that is not JSON after k frames"),
     "malformed-first": Row(malformed(0), "a data line that is not JSON before any content"),
     "no-done": Row(dressed(unended), "finish reason, but no [DONE]"),
+    "nothing": Row(nothing, "a 200 without a byte"),
     "html": Row(html, "a 200 that is a web page"),
     # The format, in unusual bytes.
     "comments": Row(dressed(commented, padded), "comment lines and blank lines between frames"),
@@ -261,6 +329,32 @@ FAULTS: dict[str, Row] = {
     "usage-negative": Row(misreporting(completion_tokens=-7), "negative tokens"),
     "usage-float": Row(misreporting(completion_tokens=12.5), "half a token"),
     "usage-huge": Row(misreporting(prompt_tokens=10**18, total_tokens=10**18), "10^18 tokens"),
+    # What headers tell.
+    "limits-true": Row(
+        telling(
+            x_ratelimit_limit_requests="1000",
+            x_ratelimit_remaining_requests="999",
+            x_ratelimit_limit_tokens="8000",
+            x_ratelimit_remaining_tokens="7990",
+        ),
+        "headers tell limits, and what is left",
+        "groq",
+    ),
+    "limits-wrong": Row(
+        telling(x_ratelimit_limit_req_minute="5000", x_ratelimit_remaining_req_minute="4999"),
+        "headers tell a limit above the operator's",
+        "mistral",
+    ),
+    "limits-absurd": Row(
+        telling(
+            x_ratelimit_limit_requests="-1",
+            x_ratelimit_remaining_requests="many",
+            x_ratelimit_limit_tokens="9" * 30,
+            x_ratelimit_reset_tokens="-7s",
+        ),
+        "headers tell nonsense",
+        "groq",
+    ),
     # What is said.
     "empty": Row(
         varied(lambda _, a: replace(a, pieces=(), role_first=True)),

@@ -45,12 +45,17 @@ REFUSALS = {
         "invalid_request_error",
         "invalid_api_key",
     ),
+    "402": Refusal(402, "Payment required of org_world.", "billing_error", "insufficient_funds"),
+    "403": Refusal(403, "Not allowed for org_world.", "permission_error", "permission_denied"),
     "404-model": Refusal(
         404,
         "The model `{model}` does not exist or you do not have access to it.",
         "invalid_request_error",
         "model_not_found",
     ),
+    "410": Refusal(410, "`{model}` has reached its end.", "invalid_request_error", "gone"),
+    "413": Refusal(413, "Request too large.", "invalid_request_error", "request_too_large"),
+    "422": Refusal(422, "Unprocessable.", "invalid_request_error", "unprocessable"),
     "429": Refusal(
         429,
         "Rate limit reached for {model}. Please try again later.",
@@ -62,6 +67,7 @@ REFUSALS = {
     "500": Refusal(
         500, "The server had an error while processing your request. Sorry!", "server_error"
     ),
+    "504": Refusal(504, "The gateway of org_world timed out.", "server_error", "timeout"),
     "503": Refusal(
         503, "The engine is currently overloaded, please try again later.", "server_error"
     ),

@@ -262,8 +262,9 @@ class Excess:
 class Budget:
     """What is remembered of one scope.
 
-    ``slots`` are calls in flight and when they lose their slot. ``limits`` are those that the
-    provider told, -1 where it told nothing; ``excess`` is what it told to be used.
+    Cells stand in the order in which they expire. ``slots`` are calls in flight and when they lose
+    their slot. ``limits`` are those that the provider told, -1 where it told nothing; ``excess`` is
+    what it told to be used.
     """
 
     minute: list[Cell] = field(default_factory=list)

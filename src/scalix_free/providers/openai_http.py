@@ -20,7 +20,8 @@ from scalix_free.core.budget import Finding
 from scalix_free.core.chat import Call, Chunk, ToolCall
 from scalix_free.core.errors import Failure, Kind
 from scalix_free.core.ports import Clock
-from scalix_free.providers.failures import failure_of
+from scalix_free.providers.failures import dialect_of, failure_inside, failure_of
+from scalix_free.providers.limits_told import told_by_headers
 from scalix_free.wire.events import EventReader, EventTooLargeError
 from scalix_free.wire.upstream import UNNUMBERED, ErrorInStream, decode_frame, encode_call
 
@@ -34,11 +35,15 @@ LAST_BYTES_S: Final = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where a model is asked. ``model`` is the provider's own name of it."""
+    """Where a model is asked. ``model`` is the provider's own name of it.
+
+    ``provider`` is the catalogue's name of the provider; it says how that one tells its limits.
+    """
 
     base_url: str
     model: str
     api_key: str = ""
+    provider: str = ""
 
 
 HEADERS: Final = {
@@ -71,6 +76,7 @@ class OpenAIHttp:
         self._model = endpoint.model
         self._url = URL(endpoint.base_url.rstrip("/") + "/chat/completions")
         self._clock = clock
+        self._dialect = dialect_of(endpoint.provider)
         self._headers = CIMultiDict(HEADERS)
         if endpoint.api_key:
             self._headers["Authorization"] = f"Bearer {endpoint.api_key}"
@@ -123,6 +129,9 @@ class _Exchange:
         try:
             if response.status != 200:
                 raise await self._failure_of(response)
+            if told := self._backend._dialect.headers:
+                now_ms = self._backend._clock()
+                self.findings = tuple(told_by_headers(told, response.headers, now_ms))
             if "event-stream" not in response.headers.get("Content-Type", ""):
                 await self._read_whole()
         except BaseException:
@@ -208,8 +217,8 @@ class _Exchange:
         try:
             return decode_frame(data)
         except ErrorInStream as error:
-            code = _code_inside(error.error)
-            raise failure_of(code, {}, error.error, self._backend._clock()) from error
+            backend = self._backend
+            raise failure_inside(error.error, backend._clock(), backend._dialect) from error
 
     def _add(self, chunk: Chunk) -> None:
         """Queue what was said; hold the finish, which has to come last."""
@@ -254,7 +263,10 @@ class _Exchange:
 
     async def _failure_of(self, response: aiohttp.ClientResponse) -> Failure:
         body = await self._read_body(MOST_ERROR_BYTES)
-        return failure_of(response.status, response.headers, body, self._backend._clock())
+        backend = self._backend
+        return failure_of(
+            response.status, response.headers, body, backend._clock(), backend._dialect
+        )
 
     async def _read_body(self, most: int) -> bytes:
         try:
@@ -278,9 +290,3 @@ def _has_broken(error: Exception) -> bool:
     if isinstance(error, aiohttp.ClientConnectorError):
         return False
     return isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
-
-
-def _code_inside(body: bytes) -> int:
-    """The HTTP status that an error object names as its code; 502 where it names none."""
-    digits = body.partition(b'"code"')[2].lstrip(b': "')[:3]
-    return int(digits) if digits.isdigit() and 400 <= int(digits) < 600 else 502

@@ -166,9 +166,9 @@ class Attempt:
         return any(chunk.has_content for chunk in (chunks if self._call.stream else self._first))
 
     def _findings(self, error: BaseException | None) -> Sequence[Finding]:
-        if isinstance(error, Failure):
-            return error.findings
-        return self._reply.findings if self._reply is not None else ()
+        """What its headers told, and how it failed."""
+        told = self._reply.findings if self._reply is not None else ()
+        return (*told, *error.findings) if isinstance(error, Failure) else told
 
     def _verdict(self, error: BaseException | None) -> Verdict:
         if isinstance(error, Failure):

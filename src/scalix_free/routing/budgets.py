@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 
 from scalix_free.core.budget import (
     DAY_MS,
+    FOREVER_MS,
     WHOLE,
     Act,
     Allowance,
@@ -60,6 +61,7 @@ PRO: Final = "#pro"
 """How the keys of shares end."""
 
 Notice: TypeAlias = Callable[[bool], None]
+Retire: TypeAlias = Callable[[str, int], None]
 
 
 class Spending:
@@ -67,6 +69,8 @@ class Spending:
 
     ``pro_share`` is the part of each day that pro callers may have, in thousandths. What was found
     short is believed for ``ttl_ms`` at most; ``notice`` hears of each model whether that was known.
+    ``retire`` hears of models that are gone, by their ids, and until when that is believed; what
+    one replica has found, the others find in the budgets.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Spending:
         ttl_ms: int = 60_000,
         max_size: int = 100,
         notice: Notice = lambda hit: None,
+        retire: Retire = lambda model_id, until_ms: None,
     ) -> None:
         self._budgets = budgets
         self._clock = clock
@@ -85,6 +90,7 @@ class Spending:
         self._ttl_ms = ttl_ms
         self._max_size = max_size
         self._notice = notice
+        self._retire = retire
         self._shorts: OrderedDict[tuple[str, int], tuple[int, Short]] = OrderedDict()
         self._books: dict[str, _Books] = {}
         self._used: dict[str, _Used] = {}
@@ -148,6 +154,8 @@ class Spending:
             await self._close(Close(rid, scopes, now_ms, tokens, None), books)
             raise
         if isinstance(taken, Short):
+            if taken.why is Why.RETIRED and taken.key == key_of(model):
+                self._retire(model.id, FOREVER_MS if taken.until_ms is None else taken.until_ms)
             self._remember(model, claim, taken, now_ms)
             return taken
         for scope, part in zip(books.scopes, taken.used, strict=False):  # shares come after them
@@ -201,6 +209,9 @@ class Spending:
             self._shorts.popitem(last=False)
 
     async def _close(self, end: Close, books: _Books) -> None:
+        for place, found in end.findings:
+            if found.act is Act.RETIRE and end.scopes[place].key == key_of(books.model):
+                self._retire(books.model.id, found.until_ms)
         if not books.metered:
             if end.findings:
                 self._troubled.add(books.model.id)
@@ -230,13 +241,17 @@ class Spent:
     async def close(
         self, *, tokens: int | None, verdict: Verdict, findings: Sequence[Finding] = ()
     ) -> None:
-        """The call has ended: what it took, None where nobody knows, and what was found."""
+        """The call has ended: what it took, None where nobody knows, and what was found.
+
+        What was left at its beginning is not told where it has returned since.
+        """
         if self._timer is not None:
             self._timer.cancel()
         if not self._books.metered:  # what has no limit has none to learn about
             findings = [found for found in findings if found.act is Act.TRIP]
         if self._at_ms is None and not findings:
             return
+        now_ms = self._spending._clock()
         places = {Extent.ACCOUNT: 0, Extent.MODEL: 1}
         end = Close(
             self._ask.rid,
@@ -245,15 +260,19 @@ class Spent:
             self._ask.tokens,
             None if self._at_ms is None else tokens,
             verdict,
-            tuple((places[found.extent], self._dated(found)) for found in findings),
+            tuple(
+                (places[found.extent], self._dated(found, now_ms))
+                for found in findings
+                if found.act is not Act.LEFT or not 0 < found.until_ms <= now_ms
+            ),
         )
         await self._spending._close(end, self._books)
 
-    def _dated(self, found: Finding) -> Finding:
+    def _dated(self, found: Finding, now_ms: int) -> Finding:
         """A rest until the end of the day gets its moment; of a rolling day, an hour."""
         if found.act is not Act.REST or found.until_ms:
             return found
-        until_ms = self._ask.scopes[0].day_end_ms or self._spending._clock() + HOUR_MS
+        until_ms = self._ask.scopes[0].day_end_ms or now_ms + HOUR_MS
         return found._replace(until_ms=until_ms)
 
     def _beat_later(self) -> None:

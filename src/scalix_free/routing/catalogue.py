@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from scalix_free.core.budget import FOREVER_MS, Allowance
@@ -125,17 +125,29 @@ class Gone:
     fallbacks: tuple[str, ...] = ()
 
 
+class Retired(NamedTuple):
+    """When a model was found to be gone, and until when that is believed."""
+
+    since_ms: int
+    until_ms: int
+
+
+NOBODY: Final[Mapping[str, Retired]] = {}
+
+
 class Catalogue:
     """All models, in the order in which they are tried: by priority, then as given.
 
-    A model whose time has come is gone from that moment on. ``restock`` replaces all of them at
-    once: whoever has asked before goes on with what they got.
+    A model whose time has come is gone from that moment on, and so is, for as long as that is
+    believed, one that its provider does not know any more and that has a successor. ``restock``
+    replaces all of them at once: whoever has asked before goes on with what they got.
     """
 
     def __init__(
         self, models: Iterable[Model], gone: Iterable[Gone] = (), *, clock: Clock = wall_clock
     ) -> None:
         self._clock = clock
+        self._retired: dict[str, Retired] = {}
         self._stock = _stock(tuple(models), tuple(gone), clock())
 
     def __iter__(self) -> Iterator[Model]:
@@ -165,6 +177,11 @@ class Catalogue:
         """The model of this id, if there is one that can be called."""
         return self._current().by_id.get(model_id)
 
+    def has(self, model_id: str) -> bool:
+        """Whether this model can be called, or another one in its place."""
+        stock = self._current()
+        return model_id in stock.by_id or model_id in stock.heirs
+
     def gone(self) -> Sequence[Gone]:
         """The models that are never called."""
         return self._current().gone
@@ -182,14 +199,30 @@ class Catalogue:
 
     def restock(self, models: Iterable[Model], gone: Iterable[Gone] = ()) -> None:
         """Have these models from now on."""
-        self._stock = _stock(tuple(models), tuple(gone), self._clock())
+        self._stock = _stock(tuple(models), tuple(gone), self._clock(), self._retired)
+
+    def retire(self, model_id: str, until_ms: int) -> None:
+        """Take a model for gone until then: its provider has said so.
+
+        Its successor has its place. One without a successor that can be called stays where it is.
+        """
+        now_ms = self._clock()
+        known = self._retired.get(model_id)
+        if until_ms <= now_ms or (known is not None and known.until_ms >= until_ms):
+            return
+        since_ms = known.since_ms if known is not None and known.until_ms > now_ms else now_ms
+        self._retired[model_id] = Retired(since_ms, until_ms)
+        self._restock(now_ms)
 
     def _current(self) -> _Stock:
-        stock = self._stock
         now_ms = self._clock()
-        if now_ms >= stock.until_ms:
-            self._stock = stock = _stock(stock.given, stock.given_gone, now_ms)
-        return stock
+        if now_ms >= self._stock.until_ms:
+            self._restock(now_ms)
+        return self._stock
+
+    def _restock(self, now_ms: int) -> None:
+        stock = self._stock
+        self._stock = _stock(stock.given, stock.given_gone, now_ms, self._retired)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,11 +251,22 @@ class _Stock:
         return self.heirs.get(model_id)
 
 
-def _stock(given: tuple[Model, ...], given_gone: tuple[Gone, ...], now_ms: int) -> _Stock:
-    retired = {model.id for model in given if _is_over(model, now_ms)}
-    gone = (*given_gone, *(_gone_of(model) for model in given if model.id in retired))
-    rest = [model for model in given if model.id not in retired]
-    heirs = _heirs(gone, {model.id for model in rest})
+def _stock(
+    given: tuple[Model, ...],
+    given_gone: tuple[Gone, ...],
+    now_ms: int,
+    retired: Mapping[str, Retired] = NOBODY,
+) -> _Stock:
+    found: dict[str, int | None] = {
+        name: one.since_ms for name, one in retired.items() if one.until_ms > now_ms
+    }
+    over = {model.id: model.retires_ms for model in given if _is_over(model, now_ms)}
+    ends = found | over
+    heirs = _heirs((*given_gone, *_ended(given, ends)), _others(given, ends))
+    ends = {name: end for name, end in ends.items() if name in over or name in heirs}
+    gone = (*given_gone, *_ended(given, ends))
+    heirs = _heirs(gone, _others(given, ends))
+    rest = [model for model in given if model.id not in ends]
     models = tuple(sorted(_inherit(rest, gone, heirs), key=lambda model: model.priority))
     by_id = {model.id: model for model in models}
     return _Stock(
@@ -236,7 +280,10 @@ def _stock(given: tuple[Model, ...], given_gone: tuple[Gone, ...], now_ms: int) 
         alone={model.id: tuple(followed([model], by_id.get)) for model in models},
         is_metered=any(model.is_metered for model in models),
         until_ms=min(
-            (model.retires_ms for model in models if model.retires_ms is not None),
+            (
+                *(model.retires_ms for model in models if model.retires_ms is not None),
+                *(one.until_ms for one in retired.values() if one.until_ms > now_ms),
+            ),
             default=FOREVER_MS,
         ),
     )
@@ -246,15 +293,21 @@ def _is_over(model: Model, now_ms: int) -> bool:
     return model.retires_ms is not None and model.retires_ms <= now_ms
 
 
-def _gone_of(model: Model) -> Gone:
-    return Gone(
-        id=model.id,
-        provider=model.provider,
-        since_ms=model.retires_ms,
-        successor=model.successor,
-        priority=model.priority,
-        fallbacks=model.fallbacks,
-    )
+def _others(given: Iterable[Model], ends: Mapping[str, int | None]) -> set[str]:
+    return {model.id for model in given if model.id not in ends}
+
+
+def _ended(given: Iterable[Model], ends: Mapping[str, int | None]) -> Iterator[Gone]:
+    for model in given:
+        if model.id in ends:
+            yield Gone(
+                id=model.id,
+                provider=model.provider,
+                since_ms=ends[model.id],
+                successor=model.successor,
+                priority=model.priority,
+                fallbacks=model.fallbacks,
+            )
 
 
 def _heirs(gone: Sequence[Gone], there: set[str]) -> dict[str, str]:

@@ -140,8 +140,10 @@ def plan(
             message="No free models currently available. Please try again later. "
             "No model is configured on this server.",
         )
-    is_named = ranked is None or catalogue.get(call.model) is not None
-    ordered = catalogue.candidates(call.model) if is_named else ranked or ()
+    if ranked is None or catalogue.has(call.model):
+        ordered: Sequence[Model] = catalogue.candidates(call.model)
+    else:
+        ordered = ranked
     if pays:
         ordered = [model for model in ordered if not model.barred_for_resale]
         if not ordered:
