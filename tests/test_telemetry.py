@@ -156,8 +156,9 @@ def test_the_whole_way_counts_every_end_once_and_shows_no_callers_words(
     marked = {**QUESTION, "model": words, "user": words, "session_id": words, "user_id": words}
     bodies = [
         marked,
-        QUESTION,  # the provider fails
-        {**QUESTION, "stream": True},  # it breaks off
+        {**QUESTION, "seed": 1},  # the provider fails
+        {**QUESTION, "stream": True, "temperature": 1},  # it breaks off
+        QUESTION,
         {"messages": words},
         {**QUESTION, "n": 2},
     ]
@@ -171,7 +172,7 @@ def test_the_whole_way_counts_every_end_once_and_shows_no_callers_words(
         answers.append(client.post(url, json=QUESTION, headers=ours))
         text = client.get("/metrics").text
 
-    assert [answer.status_code for answer in answers] == [200, 502, 200, 400, 400, 401]
+    assert [answer.status_code for answer in answers] == [200, 502, 200, 200, 400, 400, 401]
     assert "error" in json.loads(answers[2].text.strip().splitlines()[-1].removeprefix("data: "))
     assert words not in text
     assert labels_by_name(text) == NAMES
@@ -179,7 +180,7 @@ def test_the_whole_way_counts_every_end_once_and_shows_no_callers_words(
     assert found == {
         sample(
             "free_api_requests_total", tier="anonymous", model="world/metered", outcome="answered"
-        ): 1,
+        ): 2,
         sample("free_api_requests_total", tier="anonymous", model="none", outcome="failed"): 1,
         sample(
             "free_api_requests_total", tier="anonymous", model="world/metered", outcome="failed"
@@ -190,6 +191,10 @@ def test_the_whole_way_counts_every_end_once_and_shows_no_callers_words(
         sample("free_api_refusals_total", code="invalid_request"): 2,
         sample("free_api_refusals_total", code="invalid_api_key"): 1,
     }
+    looks = [("hit", 1), ("miss", 2), ("bypass", 1)]
+    for result, count in looks:
+        key = sample("free_api_cache_total", cache="answer", result=result)
+        assert samples(text)[key] == count
 
 
 def test_a_file_that_a_worker_is_just_making_spoils_nothing(tmp_path: Path) -> None:
