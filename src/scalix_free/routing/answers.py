@@ -11,7 +11,7 @@ import hashlib
 import os
 import sys
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final, NamedTuple
 
@@ -19,7 +19,7 @@ import msgspec
 
 from scalix_free.core.budget import Finding
 from scalix_free.core.cache import CacheUse
-from scalix_free.core.chat import OWN_MODEL, Call, Chunk
+from scalix_free.core.chat import OWN_MODEL, Call, Chunk, Usage
 from scalix_free.core.ports import Clock
 from scalix_free.routing.attempts import Asked, Asker
 from scalix_free.routing.catalogue import Catalogue, Model
@@ -34,8 +34,8 @@ MOST_ANSWER_BYTES: Final = 256 * 1024
 PIECE_CHARS: Final = 1_024
 """How much of a kept answer stands in one frame of a stream: clients bound a line's length."""
 
-PIECE_BYTES: Final = 256
-"""What a piece takes besides its text, guessed."""
+ENTRY_BYTES: Final = 512
+"""What an answer takes besides its text, guessed."""
 
 INSTRUCTIONS: Final = frozenset({"system", "developer"})
 
@@ -49,29 +49,38 @@ def is_context_free(call: Call) -> bool:
     to several, since ``n`` has to be 1. With a seed they want the same one after all.
     """
     messages, parameters = call.messages, call.parameters
-    if call.fresh or len(messages) > 2 or messages[-1].get("role") != "user":
+    if call.fresh or len(messages) not in (1, 2) or messages[-1].get("role") != "user":
         return False
     if len(messages) == 2 and messages[0].get("role") not in INSTRUCTIONS:
         return False
     if "tools" in parameters or (parameters.get("temperature") and "seed" not in parameters):
         return False
-    return all(_is_text(message) for message in messages)
+    for message in messages:
+        content = message.get("content")
+        if not isinstance(content, str) and not _is_text(content):
+            return False
+    return True
 
 
-def _is_text(message: Mapping[str, object]) -> bool:
-    content = message.get("content")
-    if isinstance(content, str):
-        return True
+def _is_text(content: object) -> bool:
     return isinstance(content, list) and all(part.get("type") == "text" for part in content)
 
 
 class Kept(NamedTuple):
-    """A whole answer: who gave it, until when it holds, its chunks, and the memory they take."""
+    """A whole answer: who gave it, until when it holds, and what memory it takes."""
 
     answered_by: str
     until_ms: int
-    chunks: Sequence[Chunk]
+    reasoning: str
+    text: str
+    usage: Usage | None
     size_bytes: int
+
+    def chunks(self) -> Sequence[Chunk]:
+        """The answer in pieces, and its end."""
+        pieces = [Chunk(reasoning=piece) for piece in _pieces(self.reasoning)]
+        pieces += [Chunk(piece) for piece in _pieces(self.text)]
+        return [*pieces, Chunk(finish="stop", usage=self.usage)]
 
 
 class Answers:
@@ -133,7 +142,8 @@ class Answers:
                 self._drop(key)
 
     def _key(self, call: Call, model: str, claim: Claim) -> bytes:
-        asked = _encode((model, call.output_tokens, call.messages, call.parameters))
+        parameters = [*call.parameters.items()]
+        asked = _encode((model, call.output_tokens, call.messages, parameters))
         whose = b"%d" % claim.order if self._shared else claim.owner
         return whose + hashlib.blake2b(asked, digest_size=16, key=self._secret).digest()
 
@@ -150,25 +160,25 @@ class Answers:
 
     def _keep(self, key: bytes, answered_by: str, chunks: Sequence[Chunk]) -> None:
         """Keep an answer if it is one: text that ended by itself."""
-        if chunks[-1].finish != "stop" or any(chunk.refusal or chunk.tools for chunk in chunks):
+        if chunks[-1].finish != "stop" or [one for one in chunks if one.refusal or one.tools]:
             return
         text = "".join([chunk.text for chunk in chunks])
         reasoning = "".join([chunk.reasoning for chunk in chunks])
-        pieces = [Chunk(reasoning=piece) for piece in _pieces(reasoning)]
-        pieces += [Chunk(text=piece) for piece in _pieces(text)]
-        size_bytes = sys.getsizeof(text) + sys.getsizeof(reasoning) + PIECE_BYTES * len(pieces)
+        size_bytes = sys.getsizeof(text) + sys.getsizeof(reasoning) + ENTRY_BYTES
         if not text or size_bytes > MOST_ANSWER_BYTES:
             return
-        usage = next((chunk.usage for chunk in reversed(chunks) if chunk.usage is not None), None)
-        pieces.append(Chunk(finish="stop", usage=usage))
-        self._drop(key)
-        self._kept[key] = Kept(answered_by, self._clock() + self._ttl_ms, pieces, size_bytes)
-        self._size_bytes += size_bytes
-        self._sweep()
-
-    def _sweep(self) -> None:
-        """Drop what no longer holds, and the oldest of what is too much."""
+        usages = [chunk.usage for chunk in chunks if chunk.usage is not None]
+        usage = usages[-1] if usages else None
         now_ms = self._clock()
+        self._drop(key)
+        self._kept[key] = Kept(
+            answered_by, now_ms + self._ttl_ms, reasoning, text, usage, size_bytes
+        )
+        self._size_bytes += size_bytes
+        self._sweep(now_ms)
+
+    def _sweep(self, now_ms: int) -> None:
+        """Drop what no longer holds, and the oldest of what is too much."""
         while self._kept:
             oldest = next(iter(self._kept))
             is_over = self._kept[oldest].until_ms <= now_ms
@@ -188,7 +198,7 @@ class Replay:
     standing = None
 
     def __init__(self, kept: Kept) -> None:
-        self._chunks = kept.chunks
+        self._chunks = kept.chunks()
         self.answered_by = kept.answered_by
         self.attempts = 0
         self.findings: Sequence[Finding] = ()

@@ -10,28 +10,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from scalix_free.core.budget import Finding
 from scalix_free.core.cache import CacheUse
 from scalix_free.core.chat import Call, Chunk
-from scalix_free.core.errors import Failure, Kind
+from scalix_free.core.errors import Failure
 from scalix_free.routing.attempts import FINAL, Asked, Asker, Exhausted
 from scalix_free.routing.catalogue import Model
 from scalix_free.routing.claim import Claim
 
-MOST_CHARS: Final = 262_144
-"""What a flight keeps of its answer, for who comes later and for who reads slowly."""
-
 Whole: TypeAlias = Callable[[bytes, str, Sequence[Chunk]], None]
 """Hears of every whole answer: its key, who gave it, its chunks."""
-
-
-class FellBehind(Failure):
-    """Somebody read so slowly that what they would have had next is no longer there."""
-
-    def __init__(self) -> None:
-        super().__init__(Kind.BROKEN, "It was read too slowly.")
 
 
 class Flights:
@@ -77,6 +67,8 @@ class Flight:
     """One exchange. It belongs to all who ride on it; the last to leave closes it.
 
     A task opens it, so that it is opened also where whoever began it leaves before somebody else.
+    What has come is kept once for all of them, until they have left; whoever answers bounds how
+    much that can be.
     """
 
     def __init__(self, flights: Flights, place: tuple[bytes, bool], asked: Asked) -> None:
@@ -91,8 +83,6 @@ class Flight:
         self._is_closed = False
         self._is_being_read = False
         self._log: list[Sequence[Chunk]] = []
-        self._dropped = 0
-        self._chars = 0
         self._waiting: list[asyncio.Future[None]] = []
 
     def board(self) -> None:
@@ -107,25 +97,27 @@ class Flight:
             await self._change()
         return self._is_open
 
-    async def read(self, at: int) -> tuple[Sequence[Chunk], int]:
-        """What has come since a place in it, at least one chunk, and the place after that.
+    @property
+    def length(self) -> int:
+        """How often something has come."""
+        return len(self._log)
 
-        Nothing once it is over. Raises ``Failure`` where it broke.
+    async def read(self, at: int) -> Sequence[Chunk]:
+        """What has come after the first ``at`` times, at least one chunk; none once it is over.
+
+        Raises ``Failure`` where it broke.
         """
-        while True:
-            if at < self._dropped:
-                raise FellBehind
-            if news := self._log[at - self._dropped :]:
-                at += len(news)
-                return news[0] if len(news) == 1 else [one for some in news for one in some], at
+        log = self._log
+        while at == len(log):
             if isinstance(self.failure, Failure):
                 raise Failure(self.failure.kind, self.failure.message)
             if self._is_over:
-                return (), at
+                return ()
             if self._is_being_read:
                 await self._change()
             else:
                 await self._read_on()
+        return log[at] if at == len(log) - 1 else [one for some in log[at:] for one in some]
 
     async def leave(self, error: BaseException | None) -> None:
         """Get off. What is over, or nobody rides on, is closed."""
@@ -139,8 +131,7 @@ class Flight:
             await asyncio.wait([opening])
         failure, self.failure = self.failure, None  # it knows the frames that know us
         if self._is_open:
-            mine = None if self._is_over or isinstance(error, FellBehind) else error
-            error = failure or mine
+            error = failure or (None if self._is_over else error)
             await self.asked.__aexit__(type(error) if error else None, error, None)
 
     async def _open(self) -> None:
@@ -159,27 +150,24 @@ class Flight:
         """Read for everybody. Who is cancelled here loses nothing: the next one reads on."""
         self._is_being_read = True
         try:
-            self._note(await self.asked.read())
+            chunks = await self.asked.read()
+            if chunks:
+                self._log.append(chunks)
+            if not chunks or chunks[-1].finish is not None:
+                self._land()
         except Failure as failure:
             self.failure = failure.with_traceback(None)
             self._flights.forget(self)
         finally:
             self._is_being_read = False
-            self._wake()
+            if self._waiting:
+                self._wake()
 
-    def _note(self, chunks: Sequence[Chunk]) -> None:
-        if chunks:
-            self._log.append(chunks)
-            self._chars += _chars(chunks)
-        if not chunks or chunks[-1].finish is not None:
-            self._is_over = True
-            self._flights.forget(self)
-            if chunks and not self._dropped:
-                self._flights.hear(self, [one for some in self._log for one in some])
-        while self._chars > MOST_CHARS and len(self._log) > 1:
-            self._flights.forget(self)  # whoever came now would lack its beginning
-            self._chars -= _chars(self._log.pop(0))
-            self._dropped += 1
+    def _land(self) -> None:
+        self._is_over = True
+        self._flights.forget(self)
+        if self._log:
+            self._flights.hear(self, [one for some in self._log for one in some])
 
     async def _change(self) -> None:
         waiting = asyncio.get_running_loop().create_future()
@@ -249,7 +237,8 @@ class Riding:
     async def read(self) -> Sequence[Chunk]:
         """See ``core.ports.Reply``."""
         assert self._flight is not None
-        chunks, self._at = await self._flight.read(self._at)
+        chunks = await self._flight.read(self._at)
+        self._at = self._flight.length
         return chunks
 
     async def _board(self) -> None:
@@ -279,7 +268,3 @@ class Riding:
         if isinstance(failure, Exhausted) and any(one.kind in FINAL for one in failure.failures):
             raise Exhausted(failure.failures, untried=failure.untried, shorts=failure.shorts)
         return False
-
-
-def _chars(chunks: Sequence[Chunk]) -> int:
-    return sum([len(chunk.text) + len(chunk.reasoning) for chunk in chunks])
