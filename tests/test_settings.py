@@ -32,7 +32,7 @@ from scalix_free.settings.form import patterns
 from scalix_free.settings.lacking import LACKING, VARIABLES
 from tests.place import Place
 
-# The contract's sample, all of it but the providers, as values.
+# The contract's sample, all of it but the providers, as values; and the keys that we added to it.
 DEFAULTS: dict[str, object] = {
     "server.host": "127.0.0.1",
     "server.port": 3001,
@@ -80,6 +80,9 @@ DEFAULTS: dict[str, object] = {
     "caches.model_health.max_size": 100,
     "caches.user_preferences.ttl_s": 3600,
     "caches.user_preferences.max_size": 5000,
+    "caches.answers.ttl_s": 300,
+    "caches.answers.max_size": 1000,
+    "caches.answers.shared": False,
     "identity.proof_of_work": "auto",
     "local.use": "when-alone",
     "local.model_path": "",
@@ -165,6 +168,9 @@ WORKING: dict[str, object] = {
     "caches.model_health.max_size": 101,
     "caches.user_preferences.ttl_s": 3601,
     "caches.user_preferences.max_size": 5001,
+    "caches.answers.ttl_s": 301,
+    "caches.answers.max_size": 1001,
+    "caches.answers.shared": True,
     "routing.queue_wait_s": 0,
 }
 BESIDE = {"mail.url": "from = 'free@example.org'\n"}

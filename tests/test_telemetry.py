@@ -182,8 +182,9 @@ def test_the_whole_way_counts_every_end_once_and_shows_no_callers_words(
     marked = {**QUESTION, "model": words, "user": words, "session_id": words, "user_id": words}
     bodies = [
         marked,
-        QUESTION,  # the provider fails
-        {**QUESTION, "stream": True},  # it breaks off
+        {**QUESTION, "seed": 1},  # the provider fails
+        {**QUESTION, "stream": True, "temperature": 1},  # it breaks off
+        QUESTION,
         {"messages": words},
         {**QUESTION, "n": 2},
     ]
@@ -197,7 +198,7 @@ def test_the_whole_way_counts_every_end_once_and_shows_no_callers_words(
         answers.append(client.post(url, json=QUESTION, headers=ours))
         text = client.get("/metrics").text
 
-    assert [answer.status_code for answer in answers] == [200, 502, 200, 400, 400, 401]
+    assert [answer.status_code for answer in answers] == [200, 502, 200, 200, 400, 400, 401]
     assert "error" in json.loads(answers[2].text.strip().splitlines()[-1].removeprefix("data: "))
     assert words not in text
     assert labels_by_name(text) == NAMES
@@ -205,7 +206,7 @@ def test_the_whole_way_counts_every_end_once_and_shows_no_callers_words(
     assert found == {
         sample(
             "free_api_requests_total", tier="anonymous", model="world/metered", outcome="answered"
-        ): 1,
+        ): 2,
         sample("free_api_requests_total", tier="anonymous", model="none", outcome="failed"): 1,
         sample(
             "free_api_requests_total", tier="anonymous", model="world/metered", outcome="failed"
@@ -216,6 +217,10 @@ def test_the_whole_way_counts_every_end_once_and_shows_no_callers_words(
         sample("free_api_refusals_total", code="invalid_request"): 2,
         sample("free_api_refusals_total", code="invalid_api_key"): 1,
     }
+    looks = [("hit", 1), ("miss", 2), ("bypass", 1)]
+    for result, count in looks:
+        key = sample("free_api_cache_total", cache="answer", result=result)
+        assert samples(text)[key] == count
 
 
 def test_a_file_that_a_worker_is_just_making_spoils_nothing(tmp_path: Path) -> None:
@@ -237,7 +242,9 @@ def test_the_day_is_one_and_the_same_whichever_worker_tells_of_it(
 ) -> None:
     world.behave("daily", Behaviour(text="Hello."))
     toml = provider(world.base_url, [{"id": "world/daily", "model": "daily", "limits.rpd": 100}])
-    with running_service(tmp_path, toml, WIDE_OPEN, workers=2) as service:
+    with running_service(
+        tmp_path, toml, {**WIDE_OPEN, "caches.answers.ttl_s": 0}, workers=2
+    ) as service:
         for _ in range(3):
             asked = httpx.post(f"{service.url}/v1/chat/completions", json=QUESTION, timeout=20)
             assert asked.status_code == 200

@@ -67,6 +67,9 @@ concurrent = "unlimited"
 [identity]
 proof_of_work = "never"
 
+[caches]
+answers = {{ ttl_s = 0 }}
+
 [local]
 use = "never"
 """

@@ -60,6 +60,7 @@ from scalix_free.identity.proof import Puzzles
 from scalix_free.mail import ConsoleMailer, Outbox, SmtpMailer, mail_server
 from scalix_free.models import open_catalogue
 from scalix_free.providers.openai_http import open_session
+from scalix_free.routing.answers import Answers
 from scalix_free.routing.attempt import Learning
 from scalix_free.routing.attempts import Attempts, Patience, Retries
 from scalix_free.routing.budgets import Spending
@@ -275,25 +276,37 @@ def _router(
         notice=metrics.count_model_health,
         retire=catalogue.retire,
     )
+    preferences = Preferences(
+        int(caches.user_preferences.ttl_s * 1000), caches.user_preferences.max_size
+    )
+    attempts = Attempts(
+        spending=spending,
+        learning=Learning(ModelHealth(), qualities, is_alone=len(catalogue) < 2),
+        patience=Patience(
+            attempts=routing.attempts,
+            first_token_s=routing.first_token_timeout_s,
+            idle_s=routing.idle_timeout_s,
+            queue_s=routing.queue_wait_s,
+        ),
+        queue=Queue(),
+        retries=Retries(),
+        clock=clock,
+    )
+    answers = Answers(
+        attempts,
+        catalogue=catalogue,
+        preferences=preferences,
+        clock=clock,
+        ttl_ms=int(caches.answers.ttl_s * 1000),
+        max_size=caches.answers.max_size,
+        shared=caches.answers.shared,
+    )
     return Router(
         catalogue=catalogue,
         ranking=Ranking(qualities, clock, spending.spare),
-        preferences=Preferences(
-            int(caches.user_preferences.ttl_s * 1000), caches.user_preferences.max_size
-        ),
-        attempts=Attempts(
-            spending=spending,
-            learning=Learning(ModelHealth(), qualities, is_alone=len(catalogue) < 2),
-            patience=Patience(
-                attempts=routing.attempts,
-                first_token_s=routing.first_token_timeout_s,
-                idle_s=routing.idle_timeout_s,
-                queue_s=routing.queue_wait_s,
-            ),
-            queue=Queue(),
-            retries=Retries(),
-            clock=clock,
-        ),
+        preferences=preferences,
+        attempts=attempts,
+        answers=answers if caches.answers.ttl_s else None,
         clock=clock,
     )
 
@@ -308,7 +321,9 @@ class People:
     callers: Callers
     sessions: Sessions
     accounts: Accounts
-    own_data: OwnData
+    store: SqlAccounts
+    known: KnownKeys
+    revocations: Revocations
     identifier: Identifier
 
 
@@ -352,7 +367,9 @@ async def _people(
                     public_url=runtime.public_url,
                     clock=clock,
                 ),
-                own_data=OwnData(accounts=store, known=known, revocations=revocations),
+                store=store,
+                known=known,
+                revocations=revocations,
                 identifier=identifier,
             )
     finally:
@@ -477,6 +494,12 @@ def _http(
         callers=people.callers,
         body_timeout_s=settings.server.body_timeout_s,
     )
+    own_data = OwnData(
+        accounts=people.store,
+        known=people.known,
+        revocations=people.revocations,
+        forget_answers=service.router.forget,
+    )
     completions = Completions(
         service=service,
         errors=errors,
@@ -490,7 +513,7 @@ def _http(
         routes=[
             *free_routes(service, errors, visitors),
             *session_routes(intake, people.sessions, service.clock),
-            *account_routes(intake, people.accounts, people.own_data),
+            *account_routes(intake, people.accounts, own_data),
             *verify_pages(people.accounts),
             *operations_routes(operations, errors),
             *reference_routes(),

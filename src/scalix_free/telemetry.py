@@ -83,6 +83,8 @@ class Metrics:
         self._write_soon()
         labels = (outcome.tier, outcome.model or "none", outcome.result.value)
         self._unwritten[self._requests, labels] += 1
+        if outcome.cache is not None:
+            self._looks["answer", outcome.cache.value] += 1
         if outcome.result is Result.ANSWERED:
             self._durations.append(("total", outcome.total_ms / 1000))
             if outcome.first_token_ms is not None:

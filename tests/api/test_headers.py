@@ -46,7 +46,7 @@ def test_an_answer_carries_them_all(caller: Caller) -> None:
     assert our_headers(response) == ALWAYS | {"x-scalix-model"}
     assert response.headers["x-scalix-model"] == GOOD
     assert response.headers["x-scalix-attempts"] == "1"
-    assert response.headers["x-scalix-cache"] == "bypass"
+    assert response.headers["x-scalix-cache"] == "miss"
     assert re.fullmatch(r"req_[0-9a-f]{32}", response.headers["x-request-id"])
     assert response.json()["id"] == "free_cmp_" + response.headers["x-request-id"][4:]
 

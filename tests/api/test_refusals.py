@@ -132,8 +132,8 @@ async def test_at_the_same_time(stage: Stage) -> None:
     stage.world.behave("m", "hang")
     async with httpx.AsyncClient(base_url=stage.client.base_url) as other:
         sends = [
-            other.send(other.build_request("POST", COMPLETIONS, json=question()), stream=True)
-            for _ in range(2)
+            other.send(other.build_request("POST", COMPLETIONS, json=question(text)), stream=True)
+            for text in ("One question.", "Another one.")
         ]
         running = [asyncio.ensure_future(send) for send in sends]
         await stage.world.gate("m").arrived(2)

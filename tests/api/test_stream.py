@@ -317,7 +317,12 @@ async def test_who_is_queued_is_told_the_place_and_the_wait(tmp_path: Path) -> N
     async with asyncio.timeout(10), World() as world:
         world.behave("m", "hang")
         toml = provider(world.base_url, [{"id": "w/m", "model": "m", "limits.concurrent": 1}])
-        patience = {**WIDE_OPEN, "routing.hold_headers_s": 0.1, "routing.queue_wait_s": 30}
+        patience = {
+            **WIDE_OPEN,
+            "routing.hold_headers_s": 0.1,
+            "routing.queue_wait_s": 30,
+            "caches.answers.ttl_s": 0,
+        }
         async with (
             served(tmp_path, toml, patience) as running,
             httpx.AsyncClient(base_url=running.url, timeout=10) as client,

@@ -73,16 +73,17 @@ class ScriptedReply:
 
     async def _play(self, steps: list[Step]) -> Sequence[Chunk]:
         while steps:
-            step = steps.pop(0)
-            if isinstance(step, BaseException):
-                raise step
-            if isinstance(step, Chunk):
-                return [step]
+            step = steps[0]
             if isinstance(step, asyncio.Event):
                 await step.wait()
             elif isinstance(step, float):
                 await asyncio.sleep(step)
-            else:
+            steps.pop(0)  # only now: a read that is cancelled loses nothing
+            if isinstance(step, BaseException):
+                raise step
+            if isinstance(step, Chunk):
+                return [step]
+            if not isinstance(step, asyncio.Event | float):
                 return step
         return ()
 

@@ -11,7 +11,7 @@ from benchmarks.scarcity import virtual
 from scalix_free.core.budget import DAY_MS, WHOLE, Allowance
 from scalix_free.core.chat import Call, Chunk
 from scalix_free.core.errors import Failure, Kind
-from scalix_free.routing.attempts import RESERVE, Attempting, Exhausted
+from scalix_free.routing.attempts import RESERVE, Asked, Exhausted
 from scalix_free.routing.budgets import ROLLING_PACE
 from scalix_free.routing.catalogue import Account, Catalogue, Model
 from scalix_free.routing.claim import UNBOUNDED, Claim
@@ -63,7 +63,7 @@ class Desk:
                 pass
             return reply.answered_by
 
-    def open(self, claim: Claim = PACED) -> Attempting:
+    def open(self, claim: Claim = PACED) -> Asked:
         self.asked += 1
         planned = self.router.plan(CALL, claim.owner, pays=False)
         assert isinstance(planned, Sequence)

@@ -75,6 +75,7 @@ class Desk:
     mail: KeptMail = field(default_factory=KeptMail)
     secret: bytes = b"a secret"
     mode: Mode = "auto"
+    forgotten: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         keyring = Keyring(self.secret)
@@ -113,7 +114,12 @@ class Desk:
             public_url="https://free.example",
             clock=self.clock,
         )
-        self.own_data = OwnData(accounts=self.store, known=self.known, revocations=self.revocations)
+        self.own_data = OwnData(
+            accounts=self.store,
+            known=self.known,
+            revocations=self.revocations,
+            forget_answers=self.forgotten.append,
+        )
 
     def beside(self, secret: bytes | None = None) -> "Desk":
         """Another worker on the same stores, perhaps under a later secret."""

@@ -24,9 +24,11 @@ from scalix_free.api.exchange import (
     rid_of,
     turn_of,
     until_hang_up,
+    wants_fresh,
 )
-from scalix_free.api.headers import EVERY_ANSWER, free_tier, limit_headers
+from scalix_free.api.headers import CACHE_LINES, EVERY_ANSWER, free_tier, limit_headers
 from scalix_free.api.responder import Responder
+from scalix_free.core.cache import CacheUse
 from scalix_free.core.chat import OWN_MODEL, Call
 from scalix_free.core.errors import Code, Failure, Kind, Refusal
 from scalix_free.core.outcome import NOBODY, Outcome, Result
@@ -92,6 +94,8 @@ class Completions:
             sender.refuse_stranger(body)
             return
         call = body if isinstance(body, Refusal) else parse_call(body, rid, turn_of(headers))
+        if isinstance(call, Call) and wants_fresh(headers):
+            call = call._replace(fresh=True)
         if self.draining():
             call = DRAINING
         sender.set_cookie = set_cookie_of(scope)
@@ -155,7 +159,7 @@ class _Sender:
         body = encode_completion(self._rid, self._created, answer.collected, answer.usage, left)
         self._started = True
         self._responder.respond(
-            200, self._head(answer.standing) + self._by(answer) + WHOLE_HEAD, body
+            200, self._head(answer.standing, answer.cache) + self._by(answer) + WHOLE_HEAD, body
         )
 
     # ── Stream ──────────────────────────────────────────────────────────────────────────────
@@ -184,7 +188,7 @@ class _Sender:
         self._sent_at = self._loop.time()
         if not self._started:
             self._started = True
-            head = self._head(answer.standing) + self._by(answer) + STREAM_HEAD
+            head = self._head(answer.standing, answer.cache) + self._by(answer) + STREAM_HEAD
             await self._responder.start(200, head, frames, whole=last)
         elif last:
             await self._responder.finish(frames)
@@ -207,9 +211,7 @@ class _Sender:
         if wait_s <= 0 and not self._started and standing is None:
             wait_s = ADMISSION_S  # until then it may yet become a refusal, with its status
         if wait_s <= 0:
-            self._comment = self._loop.create_task(
-                self._say_comment(standing, _waiting(self._answering.queued))
-            )
+            self._comment = self._loop.create_task(self._say_comment(self._answering))
             wait_s = COMMENT_S
         self._timer = self._loop.call_later(min(wait_s, COMMENT_S), self._pulse)
 
@@ -220,14 +222,16 @@ class _Sender:
             self._comment.cancel()
         self._timer = self._answering = None
 
-    async def _say_comment(self, standing: Standing | None, comment: bytes) -> None:
+    async def _say_comment(self, answering: Answering) -> None:
         """Send the headers if they are held, and a comment."""
         self._sent_at = self._loop.time()
+        comment = _waiting(answering.queued)
         if self._started:
             await self._responder.write(comment)
             return
         self._started = True
-        await self._responder.start(200, self._head(standing) + STREAM_HEAD, comment)
+        head = self._head(answering.standing, answering.cache) + STREAM_HEAD
+        await self._responder.start(200, head, comment)
 
     # ── Refusals and breaks ─────────────────────────────────────────────────────────────────
 
@@ -252,7 +256,7 @@ class _Sender:
         if self._started:
             await self._responder.finish(encode_error_frame(errors.body(*about)))
             return
-        response = errors.response(*about)
+        response = errors.response(*about, refused.cache)
         self._started = True
         head = self._id_head() + response.head
         if refused.standing is not None:
@@ -278,8 +282,8 @@ class _Sender:
             head if self.set_cookie is None else b"%sset-cookie: %s\r\n" % (head, self.set_cookie)
         )
 
-    def _head(self, standing: Standing | None) -> bytes:
-        head = self._id_head() + b"x-scalix-cache: bypass\r\n" + self._requested()
+    def _head(self, standing: Standing | None, cache: CacheUse) -> bytes:
+        head = self._id_head() + CACHE_LINES[cache] + self._requested()
         return head if standing is None else head + limit_headers(standing)
 
     def _by(self, answer: Answer) -> bytes:

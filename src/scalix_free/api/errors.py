@@ -8,7 +8,8 @@ from typing import Final
 
 import msgspec
 
-from scalix_free.api.headers import free_tier, limit_headers
+from scalix_free.api.headers import CACHE_LINES, free_tier, limit_headers
+from scalix_free.core.cache import CacheUse
 from scalix_free.core.clock import utc
 from scalix_free.core.errors import Code, Refusal
 from scalix_free.core.standing import Standing
@@ -118,6 +119,7 @@ class ErrorWriter:
         request_id: str,
         standing: Standing | None = None,
         session_id: str | None = None,
+        cache: CacheUse = CacheUse.BYPASS,
     ) -> ErrorResponse:
         """The whole response to a refused request."""
         status, _, _ = TABLE[refusal.code]
@@ -126,7 +128,7 @@ class ErrorWriter:
         if status in RETRIED:
             head += _retry_headers(refusal)
         if standing is not None:
-            head += b"x-scalix-attempts: %d\r\nx-scalix-cache: bypass\r\n" % refusal.attempts
+            head += b"x-scalix-attempts: %d\r\n" % refusal.attempts + CACHE_LINES[cache]
             head += limit_headers(standing)
         return ErrorResponse(status, head, body)
 

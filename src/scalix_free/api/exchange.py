@@ -91,6 +91,12 @@ def turn_of(headers: dict[bytes, bytes]) -> str | None:
     return None
 
 
+def wants_fresh(headers: dict[bytes, bytes]) -> bool:
+    """Whether the caller asks for an answer of their own, none that was given before."""
+    control = headers.get(b"cache-control")
+    return control is not None and (b"no-cache" in control or b"no-store" in control)
+
+
 PRO_BODY_BYTES: Final = 16 * 1024 * 1024
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from scalix_free.core.cache import CacheUse
 from scalix_free.core.clock import utc
 from scalix_free.core.ledger import Level, Policy, Unit
 from scalix_free.core.standing import Standing
@@ -40,6 +41,9 @@ EVERY_ANSWER: Final = (
     b"x-content-type-options: nosniff\r\n"
 )
 """What stands in every answer, whatever it is."""
+
+
+CACHE_LINES: Final = {use: b"x-scalix-cache: %s\r\n" % use.value.encode() for use in CacheUse}
 
 
 def as_pairs(head: bytes) -> list[tuple[bytes, bytes]]:

@@ -23,7 +23,8 @@ class Call(NamedTuple):
     ``output_tokens`` is the most the answer may have; ``prompt_tokens`` our own estimate of the
     whole prompt, ``newest_tokens`` that of the newest user message, whose text is ``newest_text``.
     ``needs`` names the abilities that a model must have (tools, json, images), each with the field
-    that asked for it. Calls of one ``turn`` are charged one request, where that is granted.
+    that asked for it. Calls of one ``turn`` are charged one request, where that is granted. A
+    ``fresh`` one wants an answer of its own.
     """
 
     rid: bytes
@@ -39,6 +40,7 @@ class Call(NamedTuple):
     newest_text: str = ""
     session_id: str | None = None
     turn: str | None = None
+    fresh: bool = False
 
     @property
     def request_id(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple
 
+from scalix_free.core.cache import CacheUse
 from scalix_free.core.chat import Usage
 from scalix_free.core.errors import Code
 from scalix_free.core.ledger import Subject
@@ -29,7 +30,8 @@ class Outcome(NamedTuple):
     was admitted, or ended where it was not. ``subjects`` are those whose limits it counted against
     (the caller's own, the address, the network; none of a stranger's), ``owner`` the account or the
     minted identity, if there is one. ``charged_tokens`` is what it cost them, ``counts`` whether as
-    a request too.
+    a request too. ``cache`` is what the cache of answers did for it, None where it did not come so
+    far; a hit has no attempts.
     """
 
     request_id: str
@@ -46,6 +48,7 @@ class Outcome(NamedTuple):
     owner: str | None = None
     charged_tokens: int = 0
     counts: bool = False
+    cache: CacheUse | None = None
 
 
 class Charge(NamedTuple):

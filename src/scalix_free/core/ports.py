@@ -27,7 +27,8 @@ class Reply(Protocol):
     async def read(self) -> Sequence[Chunk]:
         """The chunks that have arrived, at least one; none once the answer is whole.
 
-        Raises ``Failure`` when it cannot become whole.
+        Raises ``Failure`` when it cannot become whole. A read that is cancelled loses nothing: the
+        next one gives it.
         """
         ...
 

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol
 
 from scalix_free.core.budget import Finding, Short, Why
+from scalix_free.core.cache import CacheUse
 from scalix_free.core.chat import Call, Chunk
 from scalix_free.core.errors import Failure, Kind
-from scalix_free.core.ports import Clock
+from scalix_free.core.ports import Clock, Reply
 from scalix_free.routing.attempt import Attempt, Learning, adapted
 from scalix_free.routing.budgets import Spending, Spent
 from scalix_free.routing.catalogue import Model
@@ -96,6 +97,34 @@ class Exhausted(Failure):
         return min(known, default=None)
 
 
+class Asked(Reply, Protocol):
+    """The context of one request, and its reply. What it took is told after its end, too."""
+
+    cache: CacheUse
+
+    @property
+    def standing(self) -> tuple[int, float] | None:
+        """The place in the queue, and the seconds until it is expected to be tried."""
+        ...
+
+    async def __aenter__(self) -> Reply: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class Asker(Protocol):
+    """Whoever has calls answered by candidates."""
+
+    def open(self, call: Call, candidates: Sequence[Model], claim: Claim) -> Asked:
+        """Begin to answer, as ``core.ports.Backend`` does."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempts:
     """How calls are answered by candidates; ``open`` gives a ``Reply`` as a ``Backend`` does.
@@ -138,6 +167,7 @@ class Attempting:
         self.answered_by = ""
         self.attempts = 0
         self.findings: Sequence[Finding] = ()
+        self.cache = CacheUse.BYPASS
 
     async def __aenter__(self) -> Attempting:
         self._all.retries.requests += 1

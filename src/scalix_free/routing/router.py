@@ -9,7 +9,8 @@ from typing import NamedTuple
 from scalix_free.core.chat import Call
 from scalix_free.core.errors import Refusal
 from scalix_free.core.ports import Clock
-from scalix_free.routing.attempts import Attempting, Attempts
+from scalix_free.routing.answers import Answers
+from scalix_free.routing.attempts import Asked, Attempts
 from scalix_free.routing.catalogue import Catalogue, Model
 from scalix_free.routing.claim import Claim
 from scalix_free.routing.plan import Ranking, plan
@@ -26,12 +27,16 @@ class State(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Router:
-    """Answers calls with the best model that still has budget. Built once, in ``app.py``."""
+    """Answers calls with the best model that still has budget. Built once, in ``app.py``.
+
+    Without ``answers`` nothing is kept or shared.
+    """
 
     catalogue: Catalogue
     ranking: Ranking
     preferences: Preferences
     attempts: Attempts
+    answers: Answers | None = None
     clock: Clock
 
     @property
@@ -60,6 +65,12 @@ class Router:
         """Requests that accounts have left of their day; see ``Spending.left_today``."""
         return await self.attempts.spending.left_today(self.catalogue)
 
-    def open(self, call: Call, candidates: Sequence[Model], claim: Claim) -> Attempting:
+    def open(self, call: Call, candidates: Sequence[Model], claim: Claim) -> Asked:
         """Ask the candidates, one after the other; a context as ``Backend.open`` gives it."""
-        return self.attempts.open(call, candidates, claim)
+        asker = self.attempts if self.answers is None else self.answers
+        return asker.open(call, candidates, claim)
+
+    def forget(self, owner: bytes) -> None:
+        """Drop the answers that are kept for this caller."""
+        if self.answers is not None:
+            self.answers.forget(owner)

@@ -15,6 +15,7 @@ from scalix_free.admission.content import ContentRules
 from scalix_free.admission.grant import Grant
 from scalix_free.admission.refusals import refusal as refusal_of
 from scalix_free.core.budget import WHOLE
+from scalix_free.core.cache import CacheUse
 from scalix_free.core.caller import Caller, Visitor
 from scalix_free.core.chat import Call, Chunk, Usage
 from scalix_free.core.errors import Code, Failure, Kind, Refusal, StoreUnavailable
@@ -23,7 +24,7 @@ from scalix_free.core.outcome import NOBODY, Outcome, Result
 from scalix_free.core.ports import Clock, Ledger, Listener, Reply
 from scalix_free.core.standing import Standing
 from scalix_free.identity.identify import ANONYMOUS, PRO, REGISTERED
-from scalix_free.routing.attempts import Attempting, Exhausted
+from scalix_free.routing.attempts import Asked, Exhausted
 from scalix_free.routing.catalogue import Catalogue, Model
 from scalix_free.routing.claim import Claim
 from scalix_free.routing.plan import too_long
@@ -46,6 +47,7 @@ class Refused:
     refusal: Refusal
     standing: Standing | None
     session_id: str | None = None
+    cache: CacheUse = CacheUse.BYPASS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +137,11 @@ class Answer:
         return self._reply.attempts
 
     @property
+    def cache(self) -> CacheUse:
+        """Whether it was given before, or is given to somebody else at the same time."""
+        return self._answering.cache
+
+    @property
     def session_id(self) -> str | None:
         """The session it belongs to."""
         return self._answering.session_id
@@ -174,7 +181,8 @@ class Answering:
         self.abandoned = False
         self._caller: Caller | None = None
         self._grant: Grant | None = None
-        self._attempting: Attempting | None = None
+        self._asked: Asked | None = None
+        self._looked: CacheUse | None = None
         self._answer: Answer | None = None
         self._refused: Refusal | None = None
         self._finished = False
@@ -219,8 +227,8 @@ class Answering:
         trace: TracebackType | None,
     ) -> None:
         try:
-            if self._attempting is not None:
-                await self._attempting.__aexit__(kind, error, trace)
+            if self._asked is not None:
+                await self._asked.__aexit__(kind, error, trace)
         finally:
             try:
                 await self._give_back()
@@ -239,7 +247,12 @@ class Answering:
     @property
     def queued(self) -> tuple[int, float] | None:
         """The place among those who wait for a model, and the seconds it is expected to take."""
-        return None if self._attempting is None else self._attempting.standing
+        return None if self._asked is None else self._asked.standing
+
+    @property
+    def cache(self) -> CacheUse:
+        """What the cache of answers has done for it so far."""
+        return self._looked_up() or CacheUse.BYPASS
 
     async def finish(self) -> Standing:
         """Charge a whole answer at its real price; afterwards the limits say what is left."""
@@ -309,14 +322,14 @@ class Answering:
 
     async def _ask(self, call: Call, candidates: Sequence[Model], claim: Claim) -> Answer | Refusal:
         assert self.standing is not None
-        self._attempting = self._service.router.open(call, candidates, claim)
+        self._asked = asked = self._service.router.open(call, candidates, claim)
         try:
-            reply = await self._attempting.__aenter__()
+            reply = await asked.__aenter__()
         except Exhausted as exhausted:
-            attempts, self._attempting = self._attempting.attempts, None
-            return _refusal_of_failures(exhausted, call, attempts, self._service.clock())
+            self._asked, self._looked = None, asked.cache
+            return _refusal_of_failures(exhausted, call, asked.attempts, self._service.clock())
         except StoreUnavailable:
-            self._attempting = None
+            self._asked, self._looked = None, asked.cache
             return STORE_UNAVAILABLE
         return Answer(call, reply, self.standing, self)
 
@@ -324,7 +337,7 @@ class Answering:
         """Give back what was taken, so that the refusal can say what is really left."""
         session_id = self.session_id
         if self.standing is not None and self._grant is None:
-            return Refused(refusal, self.standing, session_id)
+            return Refused(refusal, self.standing, session_id, self.cache)
         levels: Sequence[Level] = ()
         try:
             if self._grant is not None:
@@ -335,7 +348,7 @@ class Answering:
         except StoreUnavailable:
             levels = ()
         standing = Standing(caller.tier, levels, self._service.clock())
-        return Refused(refusal, standing, session_id)
+        return Refused(refusal, standing, session_id, self.cache)
 
     # ── Ending ──────────────────────────────────────────────────────────────────────────────
 
@@ -343,15 +356,15 @@ class Answering:
         """End a grant that did not end with a whole answer.
 
         A caller who left pays for the request and what was relayed, and nothing if no model had
-        been asked. What failed for another reason gives the request back and keeps what was
-        relayed, if anything was.
+        been asked and no answer was there. What failed for another reason gives the request back
+        and keeps what was relayed, if anything was.
         """
         grant, self._grant = self._grant, None
         if grant is None or self._caller is None:
             return
         try:
-            asked = self._attempting is not None and self._attempting.attempts > 0
-            if not asked or (self._answer is None and not self.abandoned):
+            asked = self._asked is not None and self._asked.attempts > 0
+            if self._answer is None and not (asked and self.abandoned):
                 levels = await grant.refund()
             else:
                 self._charged, self._counts = self._spent(), self.abandoned
@@ -385,8 +398,12 @@ class Answering:
                 owner=caller.owner if caller else None,
                 charged_tokens=self._charged,
                 counts=self._counts,
+                cache=self._looked_up(),
             )
         )
+
+    def _looked_up(self) -> CacheUse | None:
+        return self._looked if self._asked is None else self._asked.cache
 
     def _attempts(self) -> int:
         if self._answer is not None:

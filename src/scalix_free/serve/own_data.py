@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,11 +19,15 @@ Tables = Mapping[str, Sequence[Mapping[str, object]]]
 
 @dataclass(frozen=True, kw_only=True)
 class OwnData:
-    """What a caller can do about what is kept of them."""
+    """What a caller can do about what is kept of them.
+
+    ``forget_answers`` drops those in the memory of this process, by the key of a caller's subject.
+    """
 
     accounts: ports.Accounts
     known: KnownKeys
     revocations: Revocations
+    forget_answers: Callable[[bytes], None]
 
     async def export(self, caller: Caller) -> Tables | Refusal:
         """All of it."""
@@ -42,6 +46,7 @@ class OwnData:
             await self.accounts.erase(caller.owner)
         except StoreUnavailable:
             return STORE_UNAVAILABLE
+        self.forget_answers(caller.subjects[0].key)
         if caller.has_account:
             self.known.forget(account_id=caller.owner)
         else:

@@ -176,12 +176,24 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_size: Count
 
 
+class AnswerCache(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Answers that were given before.
+
+    ttl_s: 0: none are kept, and each request is asked by itself. shared: among callers.
+    """
+
+    ttl_s: Wait = 300.0
+    max_size: Count = 1_000
+    shared: bool = False
+
+
 class Caches(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The caches by name."""
 
     user_quota: Cache = Cache(ttl_s=300.0, max_size=10_000)
     model_health: Cache = Cache(ttl_s=60.0, max_size=100)
     user_preferences: Cache = Cache(ttl_s=3600.0, max_size=5000)
+    answers: AnswerCache = AnswerCache()
 
 
 class ProviderLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
