@@ -35,7 +35,7 @@ def test_what_is_spent_is_not_asked_and_a_503_tells_when_it_returns(
     world: RunningWorld, tmp_path: Path, valkey: Running, store: str
 ) -> None:
     valkey.empty()
-    overrides = {**WIDE_OPEN, "routing.queue_wait_s": 0}
+    overrides = {**WIDE_OPEN, "routing.queue_wait_s": 0, "caches.answers.ttl_s": 0}
     if store == "server":
         overrides["store.ledger"] = valkey.url
     for n in (1, 2):

@@ -72,7 +72,7 @@ class Client:
 async def clients(url: str) -> AsyncIterator[list[Client]]:
     """All of them connected, none of them asking yet."""
     parts = urlsplit(url)
-    body = json.dumps(question()).encode()
+    body = json.dumps(question(temperature=1)).encode()  # each is asked by itself
     request = (
         f"POST {COMPLETIONS} HTTP/1.1\r\nhost: {parts.netloc}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"

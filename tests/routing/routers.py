@@ -7,6 +7,7 @@ from scalix_free.core.budget import Budget, Close, Scope, Short, Take, Taken
 from scalix_free.core.clock import wall_clock
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ports import Clock
+from scalix_free.routing.answers import Answers
 from scalix_free.routing.attempt import Learning
 from scalix_free.routing.attempts import Attempts, Patience, Retries
 from scalix_free.routing.budgets import Spending
@@ -88,13 +89,25 @@ def router(
     *,
     clock: Clock = wall_clock,
     budgets: Arithmetic | None = None,
+    keeps_answers: bool = False,
 ) -> Router:
     qualities = Qualities()
-    trying = attempts(patience, clock=clock, budgets=budgets, qualities=qualities)
+    catalogue = Catalogue(models)
+    preferences = Preferences(3_600_000, 100)
+    asker = attempts(patience, clock=clock, budgets=budgets, qualities=qualities)
+    answers = Answers(
+        asker,
+        catalogue=catalogue,
+        preferences=preferences,
+        clock=clock,
+        ttl_ms=300_000,
+        max_size=100,
+    )
     return Router(
-        catalogue=Catalogue(models),
-        ranking=Ranking(qualities, clock, trying.spending.spare),
-        preferences=Preferences(3_600_000, 100),
-        attempts=trying,
+        catalogue=catalogue,
+        ranking=Ranking(qualities, clock, asker.spending.spare),
+        preferences=preferences,
+        attempts=asker,
+        answers=answers if keeps_answers else None,
         clock=clock,
     )

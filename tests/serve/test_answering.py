@@ -9,6 +9,7 @@ import pytest
 
 from scalix_free.admission.content import ContentRules
 from scalix_free.admission.quotas import session_policy
+from scalix_free.core.cache import CacheUse
 from scalix_free.core.caller import Caller, Tier, Visitor
 from scalix_free.core.chat import Call, Chunk, Usage
 from scalix_free.core.errors import Code, Failure, Kind, Refusal, StoreUnavailable
@@ -115,6 +116,7 @@ class Desk:
         counts_whole_prompt: bool = True,
         session_of: SessionOf = lambda caller, session_id: None,
         content: ContentRules = ANYTHING,
+        keeps_answers: bool = False,
     ) -> Service:
         if models is None:
             models = [model(f"m{n}", backend) for n, backend in enumerate(backends, 1)]
@@ -123,7 +125,7 @@ class Desk:
             session_of=session_of,
             content=content,
             ledger=self.ledger,
-            router=router(models, clock=self.clock),
+            router=router(models, clock=self.clock, keeps_answers=keeps_answers),
             listeners=[*listeners, self.listener],
             clock=self.clock,
             counts_whole_prompt=counts_whole_prompt,
@@ -485,6 +487,70 @@ async def test_a_sender_that_fails_is_no_fault_of_the_caller_s(desk: Desk) -> No
     assert await desk.used() == [0, 0, 40 + HELLO_TOKENS, 0]
     assert backend.balanced
     assert (desk.outcome.result, desk.outcome.code) == (Result.FAILED, Code.INTERNAL_ERROR)
+
+
+# ── Answers given again ──────────────────────────────────────────────────────────────────────
+
+ALONE = WHOLE._replace(messages=[{"role": "user", "content": "Hi"}])
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_hit_is_settled_like_any_answer_and_asks_nobody(desk: Desk, stream: bool) -> None:
+    backend = ScriptedBackend(*GOOD)
+    service = desk.service(backend, keeps_answers=True)
+    first = await answered(desk.ask(service, ALONE))
+    again = await answered(desk.ask(service, ALONE._replace(stream=stream)))
+
+    assert (first.cache, again.cache) == (CacheUse.MISS, CacheUse.HIT)
+    assert (again.attempts, again.answered_by, again.usage) == (0, "m1", USAGE)
+    assert again.collected.text == first.collected.text
+    assert await desk.used() == used(again.standing.levels) == [2, 2, 2 * 37, 0]
+    assert await desk.arrivals() == [2, 2, 2]
+    assert len(backend.calls) == 1
+    told = [(heard.cache, heard.attempts, heard.charged_tokens) for heard in desk.listener.heard]
+    assert told == [(CacheUse.MISS, 1, 37), (CacheUse.HIT, 0, 37)]
+    assert {heard.result for heard in desk.listener.heard} == {Result.ANSWERED}
+
+
+@BOTH
+async def test_each_of_those_who_share_a_call_pays_for_it(desk: Desk, call: Call) -> None:
+    gate = asyncio.Event()
+    backend = ScriptedBackend(gate, *GOOD)
+    service = desk.service(backend, keeps_answers=True)
+    call = call._replace(messages=ALONE.messages)
+    asking = [asyncio.create_task(answered(desk.ask(service, call))) for _ in range(2)]
+    while not backend.calls or await desk.used() != [2, 2, 2 * 130, 2]:
+        await asyncio.sleep(0)
+    gate.set()
+    answers = await asyncio.gather(*asking)
+
+    assert [answer.collected.text for answer in answers] == ["Hello world"] * 2
+    assert await desk.used() == [2, 2, 2 * 37, 0]
+    assert (len(backend.calls), backend.left) == (1, [None])
+
+
+async def test_who_hangs_up_on_a_hit_has_had_it(desk: Desk) -> None:
+    service = desk.service(ScriptedBackend(*GOOD), keeps_answers=True)
+    await answered(desk.ask(service, ALONE))
+    answering = desk.ask(service, ALONE)
+    async with answering as answer:
+        assert isinstance(answer, Answer)
+        answering.abandoned = True
+
+    assert await desk.used() == [2, 2, 37 + 40, 0]
+    assert desk.listener.heard[-1].result is Result.ABANDONED
+
+
+async def test_a_failure_says_that_it_was_looked_for(desk: Desk) -> None:
+    service = desk.service(ScriptedBackend(failure()), keeps_answers=True)
+    assert (await refused(desk.ask(service, ALONE))).cache is CacheUse.MISS
+    assert desk.outcome.cache is CacheUse.MISS
+
+
+async def test_who_is_refused_before_has_not_come_so_far(desk: Desk) -> None:
+    service = desk.service(ScriptedBackend(*GOOD), keeps_answers=True)
+    assert (await refused(desk.ask(service, STRANGER))).cache is CacheUse.BYPASS
+    assert desk.outcome.cache is None
 
 
 # ── When somebody leaves ─────────────────────────────────────────────────────────────────────

@@ -37,6 +37,7 @@ async def test_a_session_s_rows_are_shown_and_erased(desk: Desk) -> None:
     assert set(shown) == {"sessions"}
 
     assert await desk.own_data.erase(caller) is None
+    assert desk.forgotten == [caller.subjects[0].key]
     assert await desk.session(begun.identity.user_id) is None
     assert await desk.own_data.export(caller) == {}
     assert not await desk.is_known(begun.token)
