@@ -287,6 +287,7 @@ def _router(
             first_token_s=routing.first_token_timeout_s,
             idle_s=routing.idle_timeout_s,
             queue_s=routing.queue_wait_s,
+            hedge=routing.hedge,
         ),
         queue=Queue(),
         retries=Retries(),

@@ -1,5 +1,6 @@
 """One candidate after the other until the first content: every fault that a provider can have."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,11 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from scalix_free.routing.health import LEAST_SAMPLES
 from tests.api.caller import COMPLETIONS, QUESTION, Caller, question
 from tests.api.envelope import our_headers, refused
 from tests.api.models import GOOD, Fresh, alone, then_good
 from tests.api.test_stream import BREAKS
-from tests.service import provider, served
+from tests.service import WIDE_OPEN, provider, served
 from tests.world import FAULTS, Behaviour, RunningWorld, World
 from tests.world.captured import CAPTURED
 
@@ -292,6 +294,29 @@ async def test_the_earliest_budget_is_told(two: Several) -> None:
     response = await two.ask(Behaviour("429", retry_after_s=50), Behaviour("429", retry_after_s=20))
     refused(response, *NO_BUDGET)
     assert response.headers["retry-after"] == "20"
+
+
+async def test_beside_one_that_is_late_the_next_is_asked_if_configured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Late is a second at the least; here a tenth of it."""
+    monkeypatch.setattr("scalix_free.routing.health.LEAST_LATE_S", 0.1)
+    models = [{"id": f"w/{n}", "model": f"m{n}", "priority": n} for n in (1, 2)]
+    async with asyncio.timeout(20), World() as world:
+        overrides = {**WIDE_OPEN, "routing.hedge": True, "caches.answers.ttl_s": 0}
+        async with (
+            served(tmp_path, provider(world.base_url, models), overrides) as running,
+            httpx.AsyncClient(base_url=running.url) as client,
+        ):
+            for _ in range(LEAST_SAMPLES):
+                await client.post(COMPLETIONS, json=question(stream=True))
+            world.behave("m1", "hang")
+            response = await client.post(COMPLETIONS, json=question(stream=True))
+            assert await asyncio.wait_for(world.aborted(LEAST_SAMPLES), 1)
+    headers = response.headers
+    assert (headers["x-scalix-model"], headers["x-scalix-attempts"]) == ("w/2", "2")
+    assert response.text.endswith("data: [DONE]\n\n")
+    assert (world.calls("m1"), world.calls("m2")) == (LEAST_SAMPLES + 1, 1)
 
 
 async def test_a_server_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -115,6 +115,11 @@ class Attempt:
         if call.stream:
             self._first_token_ms = (time.perf_counter() - self._began) * 1000
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether it has said nothing by now, not even a thought."""
+        return not self._first
+
     async def read(self, idle_s: float) -> Sequence[Chunk]:
         """The next chunks; see ``core.ports.Reply``."""
         if self._first:

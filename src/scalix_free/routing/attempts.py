@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 from typing import Final, NoReturn, Protocol
 
-from scalix_free.core.budget import Finding, Short, Why
+from scalix_free.core.budget import WHOLE, Finding, Short, Verdict, Why
 from scalix_free.core.cache import CacheUse
 from scalix_free.core.chat import Call, Chunk
-from scalix_free.core.errors import Failure, Kind
+from scalix_free.core.errors import Failure, Kind, StoreUnavailable
 from scalix_free.core.ports import Clock, Reply
 from scalix_free.routing.attempt import Attempt, Learning, adapted
 from scalix_free.routing.budgets import Spending, Spent
 from scalix_free.routing.catalogue import Model
 from scalix_free.routing.claim import UNBOUNDED, Claim
+from scalix_free.routing.hedge import Race
 from scalix_free.routing.queue import UNKNOWN_S, Place, Queue
 
 SLOW_TOKENS: Final = 256
@@ -32,6 +35,8 @@ RESERVE: Final = 100
 """A model whose day is not so far behind the clock, in thousandths, is spared while others soon
 have something. Chosen by simulation: ``benchmarks/results/scarcity.md``."""
 
+LATE: Final = Failure(Kind.TIMEOUT, "Another model began to answer sooner.")
+
 RETRY_SHARE: Final = 0.2
 LEAST_RETRIES: Final = 3
 
@@ -44,6 +49,8 @@ class Patience:
     first_token_s: float
     idle_s: float
     queue_s: float = 0.0
+    hedge: bool = False
+    """Whether the next candidate is begun beside one whose first token is late."""
 
     def begin_s(self, call: Call) -> float:
         """How long a candidate may take until it has given enough to commit to it.
@@ -231,9 +238,9 @@ class Attempting:
     async def _try_each(self) -> Sequence[Short] | None:
         """None once a candidate has begun to answer; else those that had nothing to spend."""
         shorts: list[Short] = []
-        for model in self._candidates:
-            if model.id in self._tried:
-                continue
+        waiting = [model for model in self._candidates if model.id not in self._tried]
+        while waiting:
+            model = waiting.pop(0)
             if (short := self._all.spending.short(model, self._claim)) is not None:
                 shorts.append(short)
                 continue
@@ -248,23 +255,27 @@ class Attempting:
                 shorts.append(spent)
                 continue
             self._leave_queue()
-            if await self._try(model, call, spent):
+            if await self._try(model, call, spent, waiting):
                 return None
             if self._failures[-1].kind in FINAL:
                 self._give_up(shorts)
         return shorts
 
-    async def _take(self, model: Model, call: Call) -> Spent | Short:
+    async def _take(self, model: Model, call: Call, claim: Claim | None = None) -> Spent | Short:
         tokens = call.prompt_tokens
         if model.account is None or model.account.counts_answers:
             tokens += call.output_tokens or 0
         rid = b"%s%c" % (call.rid, self.attempts)
-        return await self._all.spending.take(model, self._claim, rid, tokens)
+        return await self._all.spending.take(model, claim or self._claim, rid, tokens)
 
-    async def _try(self, model: Model, call: Call, spent: Spent) -> bool:
+    async def _try(self, model: Model, call: Call, spent: Spent, waiting: list[Model]) -> bool:
         self.attempts += 1
         self._tried.add(model.id)
         attempt = Attempt(model, call, spent)
+        if self._all.patience.hedge and call.stream:
+            late_s = self._all.learning.health.first_token(model.id).late_s
+            if late_s is not None:
+                return await self._race(attempt, late_s, waiting)
         try:
             await attempt.begin(self._patience_s(model, call), self._all.patience.idle_s)
         except Failure as failure:
@@ -277,6 +288,64 @@ class Attempting:
         self._attempt = attempt
         self.answered_by = model.id
         return True
+
+    async def _race(self, first: Attempt, late_s: float, waiting: list[Model]) -> bool:
+        """Try one, and the next beside it if it is late; who comes second is closed at once."""
+        race = Race(self._begin_one)
+        race.enter(first)
+        try:
+            if await race.is_late(late_s):
+                with contextlib.suppress(StoreUnavailable):  # one is under way
+                    await self._hedge(race, waiting)
+            won = await self._decide(race)
+        except BaseException as error:
+            await race.stop(partial(self._end, error=error))
+            raise
+        await race.stop(
+            lambda one: self._end(one, LATE if one is first and one.is_silent else None)
+        )
+        return won
+
+    async def _decide(self, race: Race) -> bool:
+        """Whether somebody begins to answer before all have failed."""
+        while (done := await race.next()) is not None:
+            attempt, error = done
+            if error is None:
+                self._attempt, self.answered_by = attempt, attempt.model.id
+                return True
+            await self._end(attempt, error)
+            if not isinstance(error, Failure):
+                raise error
+            self._failures.append(error.with_traceback(None))
+            if error.kind in FINAL:
+                return False
+        return False
+
+    async def _hedge(self, race: Race, waiting: list[Model]) -> None:
+        """Begin the next candidate, if nothing that it touches is used by more than half.
+
+        That is what scarce budgets give to a caller who has received everything already.
+        """
+        if not waiting or self.attempts >= self._all.patience.attempts:
+            return
+        model, claim = waiting[0], replace(self._claim, received=WHOLE)
+        if self._all.spending.short(model, claim) is not None or not self._may_retry():
+            return
+        call = adapted(self._call, model)
+        spent = await self._take(model, call, claim)
+        if isinstance(spent, Short):
+            return
+        if race.is_decided:  # meanwhile
+            await spent.close(tokens=0, verdict=Verdict.NEUTRAL)
+            return
+        waiting.pop(0)
+        self.attempts += 1
+        self._tried.add(model.id)
+        race.enter(Attempt(model, call, spent))
+
+    async def _begin_one(self, attempt: Attempt) -> None:
+        patience_s = self._patience_s(attempt.model, self._call)
+        await attempt.begin(patience_s, self._all.patience.idle_s)
 
     async def _end(self, attempt: Attempt, error: BaseException | None) -> None:
         await attempt.end(error, self._all.learning, self._all.clock())

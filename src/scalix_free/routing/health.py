@@ -22,6 +22,11 @@ LEAST_SAMPLES: Final = 8
 LEAST_WAIT_S: Final = 3.0
 SAFETY: Final = 2.0
 
+LATE: Final = 2.5
+"""Mean deviations: of what is normally distributed 95 % lie within 2.1, of an exponential 2.7."""
+LEAST_LATE_S: Final = 1.0
+"""A first token within a second is as good as instant to who reads."""
+
 
 @dataclass(slots=True)
 class Breaker:
@@ -65,6 +70,13 @@ class FirstToken:
             self.deviation_s += (abs(took_s - self.mean_s) - self.deviation_s) / 4
             self.mean_s += (took_s - self.mean_s) / 8
         self.samples += 1
+
+    @property
+    def late_s(self) -> float | None:
+        """Later than 95 % of them come; None where too few were seen to know."""
+        if self.samples < LEAST_SAMPLES:
+            return None
+        return max(self.mean_s + LATE * self.deviation_s, LEAST_LATE_S)
 
     def patience_s(self, most_s: float) -> float:
         """How long the next one may take, where another model could be asked instead."""

@@ -275,6 +275,7 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     attempts: upstream calls one request may use.
     hold_headers_s: how long status and headers wait for the first content of a stream.
+    hedge: whether the next model is asked beside one whose first token is late.
     """
 
     attempts: Count = 3
@@ -282,6 +283,7 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     idle_timeout_s: Seconds = 30.0
     queue_wait_s: Wait = 8.0
     hold_headers_s: Wait = 10.0
+    hedge: bool = False
 
 
 class Accounting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
