@@ -22,6 +22,7 @@ from scalix_free.core.budget import (
     MOST_IN_A_ROW,
     PROBE_MS,
     TRIP_MS,
+    WHOLE,
     Act,
     Allowance,
     Budget,
@@ -78,9 +79,12 @@ class Desk:
     def now_ms(self, now_ms: int) -> None:
         self._clock.now_ms = now_ms
 
-    def ask(self, tokens: int = 1) -> tuple[Take, Taken | Short]:
+    def ask(
+        self, tokens: int = 1, headroom: int = WHOLE, received: int = 0
+    ) -> tuple[Take, Taken | Short]:
         self._count += 1
-        ask = Take(self._count.to_bytes(17, "big"), (self.scope,), tokens)
+        rid = self._count.to_bytes(17, "big")
+        ask = Take(rid, (self.scope,), tokens, headroom, received)
         return ask, self._all(lambda store: store.take(ask))
 
     def take(self, tokens: int = 1) -> tuple[Take, int]:
@@ -92,8 +96,8 @@ class Desk:
         """A call that was never taken."""
         return Take(bytes(17), (self.scope,), 1), 0
 
-    def short(self, tokens: int = 1) -> Short:
-        _, short = self.ask(tokens)
+    def short(self, tokens: int = 1, headroom: int = WHOLE, received: int = 0) -> Short:
+        _, short = self.ask(tokens, headroom, received)
         assert isinstance(short, Short)
         return short
 
@@ -163,6 +167,53 @@ class BudgetExamples:
 
             yield desk_of
             runner.run(opened.__aexit__(None, None, None))
+
+    # ── Pace and scarcity ───────────────────────────────────────────────────────────────────────
+
+    def test_the_pace_is_that_of_the_day_to_the_last_token(self, desk_of: Opening) -> None:
+        desk = desk_of(tpd=10**9)
+        desk.now_ms = MIDNIGHT - DAY_MS + 12_345_679
+        part = (200 * DAY_MS + 800 * 12_345_679) * 1_000 // DAY_MS
+        allowed = 10**9 * part // 10**6
+        desk.take(1)
+        assert desk.short(allowed, headroom=200).why is Why.PACE
+        assert isinstance(desk.ask(allowed - 1, headroom=200)[1], Taken)
+        short = desk.short(1, headroom=200)
+        assert short.until_ms is not None
+        desk.now_ms = short.until_ms - 1
+        assert desk.short(1, headroom=200).why is Why.PACE
+        desk.now_ms = short.until_ms
+        assert isinstance(desk.ask(1, headroom=200)[1], Taken)
+
+    def test_a_day_s_end_is_the_next_day_s_beginning(self, desk_of: Opening) -> None:
+        desk = desk_of(rpd=1)
+        desk.now_ms = MIDNIGHT
+        desk.take()
+        assert desk.short() == Short(desk.scope.key, Why.RPD, MIDNIGHT + DAY_MS)
+
+    @pytest.mark.parametrize(("spent", "most"), [(35, 1_000), (36, 974), (44, 757), (69, 79)])
+    def test_the_more_is_spent_the_less_one_may_have_received(
+        self, desk_of: Opening, spent: int, most: int
+    ) -> None:
+        desk = desk_of(rpm=70, tpm=100_000)
+        for _ in range(spent):
+            desk.take()
+        if most < WHOLE:
+            assert desk.short(received=most + 1).why is Why.SCARCE
+        assert isinstance(desk.ask(received=most)[1], Taken)
+
+    def test_of_a_day_what_the_pace_allows_is_scarce(self, desk_of: Opening) -> None:
+        desk = desk_of(rpd=100)
+        for _ in range(31):
+            desk.take()
+        assert desk.short(headroom=200, received=WHOLE).why is Why.SCARCE
+        assert isinstance(desk.ask(received=WHOLE)[1], Taken)
+
+    def test_what_is_scarce_is_so_until_something_returns(self, desk_of: Opening) -> None:
+        desk = desk_of(rpd=100)
+        desk.close(desk.take(), 1, Verdict.SUCCESS, left(Window.RPD, 20))
+        short = desk.short(received=WHOLE)
+        assert short == Short(desk.scope.key, Why.SCARCE, desk.now_ms + DOUBT_MS)
 
     # ── Correcting ───────────────────────────────────────────────────────────────────────────────
 
@@ -240,6 +291,13 @@ class BudgetExamples:
         desk.close(desk.take(amount), 5)
         assert desk.used(Window.TPM) == desk.used(Window.TPD) == MOST + 5
 
+    def test_an_end_that_is_told_twice_leaves_no_less_than_nothing(self, desk_of: Opening) -> None:
+        desk = desk_of(tpm=1_000)
+        call = desk.take(100)
+        desk.close(call, 40)
+        desk.close(call, 40)
+        assert desk.used(Window.TPM) == 0
+
     # ── What providers tell ──────────────────────────────────────────────────────────────────────
 
     def test_every_answer_may_tell_what_is_left_and_one_word_is_kept(
@@ -290,6 +348,17 @@ class BudgetExamples:
         desk.close(desk.take(), 1, Verdict.SUCCESS, left(Window.RPM, 0, NOON + 3_000))
         assert desk.short() == Short(desk.scope.key, Why.RPM, NOON + 3_000)
 
+    def test_a_word_holds_no_longer_than_the_window(self, desk_of: Opening) -> None:
+        desk = desk_of(rpm=100)
+        desk.close(desk.take(), 1, Verdict.SUCCESS, left(Window.RPM, 0, NOON + DAY_MS))
+        assert desk.short() == Short(desk.scope.key, Why.RPM, NOON + MINUTE_MS + 2_000)
+
+    def test_a_limit_below_nothing_is_none(self, desk_of: Opening) -> None:
+        desk = desk_of(rpm=100)
+        desk.close(desk.take(), 1, Verdict.NEUTRAL, limit(Window.RPM, -5))
+        assert desk.budget.limits == [-1, -1, -1, -1]
+        desk.take()
+
     def test_a_remainder_below_nothing_is_nothing(self, desk_of: Opening) -> None:
         desk = desk_of(rpm=100)
         desk.close(desk.take(), 1, Verdict.SUCCESS, left(Window.RPM, -5))
@@ -302,6 +371,13 @@ class BudgetExamples:
         desk.close(desk.take(), 1, Verdict.NEUTRAL, rests, gone, limit(Window.RPM, 2**70))
         assert desk.budget.rest_until_ms == desk.budget.retired_until_ms == FOREVER_MS
         assert desk.budget.limits[Window.RPM] == MOST
+
+    def test_of_two_words_that_it_is_gone_the_longer_counts(self, desk_of: Opening) -> None:
+        desk = desk_of()
+        for until_ms in (FOREVER_MS, NOON + 1_000):
+            gone = Finding(Extent.MODEL, Act.RETIRE, until_ms)
+            desk.close(desk.unknown(), 1, Verdict.NEUTRAL, gone)
+        assert desk.short() == Short(desk.scope.key, Why.RETIRED, None)
 
     # ── Rest ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -361,6 +437,22 @@ class BudgetExamples:
         assert desk.budget.trips == desk.budget.probe_until_ms == 0
         desk.close(third, 1, Verdict.FAILURE)
         desk.take()
+
+    def test_a_scope_that_rests_for_another_reason_may_trip(self, desk_of: Opening) -> None:
+        desk = desk_of()
+        sick, other = desk.take(), desk.take()
+        desk.close(other, 1, Verdict.NEUTRAL, Finding(Extent.MODEL, Act.REST, NOON + 1_000))
+        desk.close(sick, 1, Verdict.FAILURE, TRIPS)
+        assert desk.short() == Short(desk.scope.key, Why.RESTING, NOON + TRIP_MS)
+
+    def test_only_a_success_proves(self, desk_of: Opening) -> None:
+        desk = desk_of()
+        desk.trip()
+        desk.close(desk.take(), 1, Verdict.SUCCESS)
+        desk.close(desk.take(), 1, Verdict.NEUTRAL)
+        assert (desk.budget.trips, desk.budget.proofs) == (1, 1)
+        desk.close(desk.take(), 1, Verdict.FAILURE)
+        assert (desk.budget.trips, desk.budget.proofs) == (2, 0)
 
     def test_a_failure_of_the_trial_trips_once_whatever_else_it_tells(
         self, desk_of: Opening

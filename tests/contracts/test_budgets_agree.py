@@ -43,7 +43,7 @@ from tests.storage.servers import Running
 T = TypeVar("T")
 
 SUITE: Final = settings(
-    max_examples=200,
+    max_examples=150,
     stateful_step_count=24,
     deadline=None,
     suppress_health_check=list(HealthCheck),
