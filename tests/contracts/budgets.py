@@ -112,6 +112,7 @@ class Desk:
         told = tuple((0, finding) for finding in found)
         end = Close(ask.rid, ask.scopes, at_ms, ask.tokens, tokens, verdict, told)
         self._all(lambda store: store.close(end))
+        assert self.budget is not None  # all keep the same
 
     def trip(self) -> None:
         """Half open it: trip it, and let its rest pass."""
@@ -353,6 +354,16 @@ class BudgetExamples:
         desk.close(desk.take(), 1, Verdict.SUCCESS, left(Window.RPM, 0, NOON + DAY_MS))
         assert desk.short() == Short(desk.scope.key, Why.RPM, NOON + MINUTE_MS + 2_000)
 
+    @pytest.mark.parametrize(("firm", "most"), [(True, 10), (False, 50)])
+    def test_what_is_told_replaces_what_is_not_firm(
+        self, desk_of: Opening, firm: bool, most: int
+    ) -> None:
+        desk = desk_of(rpm=10, firm=firm)
+        desk.close(desk.unknown(), 1, Verdict.NEUTRAL, limit(Window.RPM, 50))
+        for _ in range(most):
+            desk.take()
+        assert desk.short().why is Why.RPM
+
     def test_a_limit_below_nothing_is_none(self, desk_of: Opening) -> None:
         desk = desk_of(rpm=100)
         desk.close(desk.take(), 1, Verdict.NEUTRAL, limit(Window.RPM, -5))
@@ -438,12 +449,17 @@ class BudgetExamples:
         desk.close(third, 1, Verdict.FAILURE)
         desk.take()
 
-    def test_a_scope_that_rests_for_another_reason_may_trip(self, desk_of: Opening) -> None:
+    @pytest.mark.parametrize("rest_ms", [1_000, TRIP_MS, TRIP_MS + 1])
+    @pytest.mark.parametrize("finding", [TRIPS, BACKS_OFF])
+    def test_a_scope_that_rests_for_another_reason_may_trip(
+        self, desk_of: Opening, rest_ms: int, finding: Finding
+    ) -> None:
         desk = desk_of()
         sick, other = desk.take(), desk.take()
-        desk.close(other, 1, Verdict.NEUTRAL, Finding(Extent.MODEL, Act.REST, NOON + 1_000))
-        desk.close(sick, 1, Verdict.FAILURE, TRIPS)
-        assert desk.short() == Short(desk.scope.key, Why.RESTING, NOON + TRIP_MS)
+        desk.close(other, 1, Verdict.NEUTRAL, Finding(Extent.MODEL, Act.REST, NOON + rest_ms))
+        desk.close(sick, 1, Verdict.FAILURE, finding)
+        own_ms = TRIP_MS if finding is TRIPS else BACK_OFF_MS
+        assert desk.short() == Short(desk.scope.key, Why.RESTING, NOON + max(own_ms, rest_ms))
 
     def test_only_a_success_proves(self, desk_of: Opening) -> None:
         desk = desk_of()
