@@ -155,13 +155,13 @@ class Machine(RuleBasedStateMachine):
         self._agree(lambda store: store.close(end), self._run(self.arithmetic.close(end)))
         self._compare(self.stores[1:2])
 
-    @rule(sick=st.sampled_from(["trip", "fail", "succeed"]), which=st.integers(0, 20))
-    def try_it(self, sick: str, which: int) -> None:
+    @rule(end=st.sampled_from(["trip", "fail", "succeed"]), which=st.integers(0, 20))
+    def try_it(self, end: str, which: int) -> None:
         """A call of a model that fails, or is tried again once it has rested."""
         self.wait_until_that_is_over(0)
         self._take((0, 1), 1, 1_000, 0)
-        verdict = Verdict.SUCCESS if sick == "succeed" else Verdict.FAILURE
-        found = [(1, (Act.TRIP, 0, Window.RPM, 0))] if sick == "trip" else []
+        verdict = Verdict.SUCCESS if end == "succeed" else Verdict.FAILURE
+        found = [(1, (Act.TRIP, 0, Window.RPM, 0))] if end == "trip" else []
         self.close(which, 1, verdict, found)
         self._take((0, 1), 1, 1_000, 0)
 
@@ -203,6 +203,7 @@ class Machine(RuleBasedStateMachine):
                 one.limits_until_ms,
                 *(cell.expires_ms for cell in (*one.minute, *one.day)),
                 *(until_ms for _, until_ms in one.slots),
+                *(told.expires_ms for told in one.excess.values()),
             )
         ]
         if not any(then_ms < end_ms <= self.latest_ms for end_ms in ends):
