@@ -16,9 +16,9 @@ Rules of the windows
 
 Rules of what is told
     A provider that says how much is left may have counted more than we did: others use the account,
-    or it counts otherwise. Of each window the newest of the largest excesses is kept, beside the
-    cells, and counts until the window is over. Our own corrections do not lower what was told: of
-    a call that was in flight then, what is given back of its tokens is added to the excess.
+    or it counts otherwise. Of each window the largest excess is kept beside the cells, as it was
+    told last, and counts until that window is over. Our own corrections do not lower what was told:
+    of a call that was in flight then, what is given back of its tokens is added to the excess.
 
 Rules of a day's pace
     A class of callers has a headroom: that part of a day's budget it may use at once, the rest as
