@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from scalix_free.core.budget import WHOLE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(NamedTuple):
     """A caller as the router sees them.
 
     ``order`` says whose class goes first, 0 before 1. ``headroom`` and ``received`` are thousandths
