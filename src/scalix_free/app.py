@@ -59,6 +59,7 @@ from scalix_free.identity.minted import Mint
 from scalix_free.identity.proof import Puzzles
 from scalix_free.mail import ConsoleMailer, Outbox, SmtpMailer, mail_server
 from scalix_free.models import open_catalogue
+from scalix_free.providers.http_session import Session
 from scalix_free.providers.openai_http import open_session
 from scalix_free.routing.answers import Answers
 from scalix_free.routing.attempt import Learning
@@ -546,7 +547,7 @@ async def _store_health(ledger: SqliteLedger | OutageLedger) -> Health:
 _NOBODY: Final = Subject(bytes(16), Policy("nobody", ()))
 
 
-async def _model_ready(runtime: Runtime, service: Service, session: aiohttp.ClientSession) -> bool:
+async def _model_ready(runtime: Runtime, service: Service, session: Session) -> bool:
     """Whether somebody could answer; a local model alone is asked whether it has woken up."""
     models = service.models()
     if any(model.provider != "local" for model in models) or not models:

@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 from typing import Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import aiohttp
 import msgspec
 
 from scalix_free.core.budget import Allowance
 from scalix_free.core.ports import Backend, Clock
+from scalix_free.providers.http_session import Session
 from scalix_free.providers.openai_http import Endpoint, OpenAIHttp
 from scalix_free.providers.openrouter_models import FreeModel, ListUnavailable, free_models
 from scalix_free.routing.catalogue import Account, Catalogue, Gone, Model, Terms, Why
@@ -48,7 +48,7 @@ Pause = Callable[[float], Awaitable[object]]
 @asynccontextmanager
 async def open_catalogue(
     runtime: Runtime,
-    session: aiohttp.ClientSession,
+    session: Session,
     clock: Clock,
     pause: Pause = asyncio.sleep,
 ) -> AsyncIterator[Catalogue]:
@@ -72,7 +72,7 @@ async def open_catalogue(
 class Shelf:
     """All providers as they are known now, and the catalogue that is made of them."""
 
-    def __init__(self, runtime: Runtime, session: aiohttp.ClientSession, clock: Clock) -> None:
+    def __init__(self, runtime: Runtime, session: Session, clock: Clock) -> None:
         self._runtime = runtime
         self._session = session
         self._clock = clock

@@ -5,13 +5,13 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
-import aiohttp
 import pytest
 
 from scalix_free.core.budget import Act, Extent, Finding, Window
 from scalix_free.core.chat import Call, Chunk, ToolCall, Usage
 from scalix_free.core.errors import Failure, Kind
 from scalix_free.providers import openai_http
+from scalix_free.providers.http_session import Session
 from scalix_free.providers.openai_http import Endpoint, OpenAIHttp, open_session
 from scalix_free.wire.answer import Collected
 from tests.providers.canned import CLOSE, HEAD, LAST_CHUNK, RESET, WAIT, Answer, canned, chunk
@@ -40,7 +40,7 @@ async def world() -> AsyncIterator[CountingWorld]:
 
 
 @pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
+async def session() -> AsyncIterator[Session]:
     async with open_session() as session:
         yield session
 
@@ -49,13 +49,11 @@ Ask = Callable[..., OpenAIHttp]
 
 
 @pytest.fixture
-def backend(world: World, session: aiohttp.ClientSession) -> Callable[[str], OpenAIHttp]:
+def backend(world: World, session: Session) -> Callable[[str], OpenAIHttp]:
     return lambda model: backend_at(session, world.base_url, model)
 
 
-def backend_at(
-    session: aiohttp.ClientSession, base_url: str, model: str = "m", key: str = ""
-) -> OpenAIHttp:
+def backend_at(session: Session, base_url: str, model: str = "m", key: str = "") -> OpenAIHttp:
     endpoint = Endpoint(base_url=base_url, model=model, api_key=key)
     return OpenAIHttp(session, endpoint, lambda: 1_800_000_000_000)
 
@@ -243,7 +241,7 @@ async def test_when_to_come_back_is_heard(
 
 @BOTH
 async def test_what_headers_tell_is_found_of_those_whose_headers_are_known(
-    world: World, session: aiohttp.ClientSession, streamed: bool
+    world: World, session: Session, streamed: bool
 ) -> None:
     told = {"X-RateLimit-Limit-Requests": "1000", "x-ratelimit-remaining-requests": "7"}
     world.behave("m", Behaviour(headers=told))
@@ -261,7 +259,7 @@ async def test_what_headers_tell_is_found_of_those_whose_headers_are_known(
     assert found["nvidia_nim"] == ()
 
 
-async def test_nobody_there_is_unreachable(session: aiohttp.ClientSession) -> None:
+async def test_nobody_there_is_unreachable(session: Session) -> None:
     heard = await hear(backend_at(session, "http://127.0.0.1:9/v1"), streamed=False)
     assert heard.failure is not None
     assert heard.failure.kind is Kind.UNREACHABLE
@@ -270,9 +268,7 @@ async def test_nobody_there_is_unreachable(session: aiohttp.ClientSession) -> No
 # ── What is sent ─────────────────────────────────────────────────────────────────────────────
 
 
-async def test_the_key_is_sent_and_little_else(
-    world: World, session: aiohttp.ClientSession
-) -> None:
+async def test_the_key_is_sent_and_little_else(world: World, session: Session) -> None:
     await hear(backend_at(session, world.base_url, key="sk-1"), streamed=False)
     await hear(backend_at(session, world.base_url + "/"), streamed=True)
     with_key, without = [dict(seen.headers) for seen in world.requests]
@@ -297,7 +293,7 @@ async def test_what_a_provider_sets_is_not_kept(
     assert "cookie" not in world.requests[1].headers
 
 
-async def test_a_redirect_is_not_followed(world: World, session: aiohttp.ClientSession) -> None:
+async def test_a_redirect_is_not_followed(world: World, session: Session) -> None:
     elsewhere = {"location": world.base_url + "/chat/completions"}
     world.behave("m", Behaviour("status", status=307, headers=elsewhere))
     heard = await hear(backend_at(session, world.base_url), streamed=False)
@@ -389,7 +385,7 @@ DONE = chunk("data: [DONE]\n\n")
 HI, FINISH = frame({"content": "hi"}), frame({}, "stop")
 
 
-async def hear_canned(session: aiohttp.ClientSession, *pieces: object) -> Heard:
+async def hear_canned(session: Session, *pieces: object) -> Heard:
     async with canned([HEAD, *pieces]) as server:
         return await hear(backend_at(session, server.base_url), streamed=True)
 
@@ -418,7 +414,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 async def test_after_its_finish_nothing_spoils_an_answer(
-    session: aiohttp.ClientSession, pieces: Answer, usage: Usage | None
+    session: Session, pieces: Answer, usage: Usage | None
 ) -> None:
     heard = await hear_canned(session, *pieces)
     assert heard.failure is None
@@ -439,9 +435,7 @@ async def test_after_its_finish_nothing_spoils_an_answer(
         (HI, frame({}, "error"), DONE, LAST_CHUNK),
     ],
 )
-async def test_without_its_finish_no_answer_is_whole(
-    session: aiohttp.ClientSession, pieces: Answer
-) -> None:
+async def test_without_its_finish_no_answer_is_whole(session: Session, pieces: Answer) -> None:
     heard = await hear_canned(session, *pieces)
     assert heard.failure is not None
     assert heard.failure.kind is Kind.BROKEN
@@ -467,7 +461,7 @@ def at(index: int, call: dict[str, object]) -> dict[str, object]:
     ids=["numbered", "one a frame", "together", "all of them the first"],
 )
 async def test_calls_are_told_apart_whatever_their_index(
-    session: aiohttp.ClientSession, frames: list[list[dict[str, object]]]
+    session: Session, frames: list[list[dict[str, object]]]
 ) -> None:
     """OpenAI's schema wants one on every piece; Gemini leaves it out, others call all of them 0."""
     pieces = [frame({"tool_calls": calls}) for calls in frames]
@@ -483,7 +477,7 @@ async def test_calls_are_told_apart_whatever_their_index(
     ("finish", "ours"), [("tool_calls", "tool_calls"), ("stop", "tool_calls"), ("length", "length")]
 )
 async def test_an_answer_that_calls_tools_finishes_so(
-    session: aiohttp.ClientSession, finish: str, ours: str
+    session: Session, finish: str, ours: str
 ) -> None:
     """Gemini says "stop", and clients that go by the finish would never run the tool."""
     pieces = (frame({"tool_calls": [at(0, F)]}), frame({}, finish))
@@ -491,7 +485,7 @@ async def test_an_answer_that_calls_tools_finishes_so(
     assert heard.collected.finish == ours
 
 
-async def test_a_stream_that_never_ends_is_ended(session: aiohttp.ClientSession) -> None:
+async def test_a_stream_that_never_ends_is_ended(session: Session) -> None:
     word = frame({"content": "x" * 200_000})
     heard = await hear_canned(session, *[word] * 60, WAIT)
     assert heard.failure is not None
@@ -509,7 +503,7 @@ async def test_a_body_that_never_ends_is_ended(
 
 
 async def test_an_answer_that_does_not_stream_is_heard_too(
-    session: aiohttp.ClientSession,
+    session: Session,
 ) -> None:
     body = json.dumps({"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]})
     head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
@@ -520,7 +514,7 @@ async def test_an_answer_that_does_not_stream_is_heard_too(
 
 @pytest.mark.parametrize("end", [CLOSE, RESET], ids=["closed", "reset"])
 async def test_a_kept_connection_that_has_ended_is_no_failure(
-    session: aiohttp.ClientSession, end: object
+    session: Session, end: object
 ) -> None:
     """It may end at the very moment of the next request; then a new one is tried."""
     whole: Sequence[object] = (HEAD, HI, FINISH, DONE, LAST_CHUNK)
@@ -533,7 +527,7 @@ async def test_a_kept_connection_that_has_ended_is_no_failure(
     assert heads == [2, 1]
 
 
-async def test_several_kept_connections_may_have_ended(session: aiohttp.ClientSession) -> None:
+async def test_several_kept_connections_may_have_ended(session: Session) -> None:
     whole: Sequence[object] = (HEAD, HI, FINISH, DONE, LAST_CHUNK)
     async with canned(whole, whole, [CLOSE], [RESET], whole) as server:
         backend = backend_at(session, server.base_url)
@@ -545,9 +539,7 @@ async def test_several_kept_connections_may_have_ended(session: aiohttp.ClientSe
 
 
 @pytest.mark.parametrize("end", [CLOSE, RESET], ids=["closed", "reset"])
-async def test_a_new_connection_that_ends_is_not_tried_again(
-    session: aiohttp.ClientSession, end: object
-) -> None:
+async def test_a_new_connection_that_ends_is_not_tried_again(session: Session, end: object) -> None:
     async with canned([end], [HEAD, HI, FINISH, DONE, LAST_CHUNK]) as server:
         heard = await hear(backend_at(session, server.base_url), True)
         assert len(server.heard) == 1
@@ -555,7 +547,7 @@ async def test_a_new_connection_that_ends_is_not_tried_again(
     assert heard.failure.kind is Kind.UNREACHABLE
 
 
-async def test_a_name_that_nobody_has_is_a_failure(session: aiohttp.ClientSession) -> None:
+async def test_a_name_that_nobody_has_is_a_failure(session: Session) -> None:
     heard = await hear(backend_at(session, "http://nobody.invalid/v1"), True)
     assert heard.failure is not None
     assert heard.failure.kind is Kind.UNREACHABLE

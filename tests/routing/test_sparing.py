@@ -160,7 +160,7 @@ async def test_nobody_waits_longer_than_they_may_and_then_the_day_is_spent() -> 
     assert [await desk.ask(), await desk.ask()] == ["min/m", "day/a"]
     assert loop.time() == 0  # it would not have come back in time, so nobody waited
     await asyncio.sleep(55)
-    crowd = [replace(PACED, owner=b"%d" % n, address=b"%d" % n) for n in range(3)]
+    crowd = [PACED._replace(owner=b"%d" % n, address=b"%d" % n) for n in range(3)]
     answered = await asyncio.gather(*map(desk.ask, crowd))
     assert sorted(answered) == ["day/a", "day/a", "min/m"]
     assert 60 < loop.time() <= 63.1
@@ -229,6 +229,6 @@ async def test_where_all_last_a_day_its_pace_is_kept_by_refusing() -> None:
 async def test_where_something_comes_back_pace_refuses_nobody() -> None:
     desk = Desk(limited("min/m", rpm=1, priority=2), limited("day/a", rpd=100))
     for n in range(101):
-        await desk.ask(replace(PACED, owner=b"%d" % n, address=b"%d" % n))
+        await desk.ask(PACED._replace(owner=b"%d" % n, address=b"%d" % n))
     with pytest.raises(Exhausted):
         await desk.ask()

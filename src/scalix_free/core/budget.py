@@ -91,15 +91,18 @@ class Window(enum.IntEnum):
     @property
     def is_day(self) -> bool:
         """Whether it is a day's."""
-        return self in {Window.RPD, Window.TPD}
+        return _OF_DAYS[self]
 
     @property
     def is_tokens(self) -> bool:
         """Whether it counts tokens."""
-        return self in {Window.TPM, Window.TPD}
+        return _OF_TOKENS[self]
 
 
 WINDOWS: Final = tuple(Window)
+# Tables, since members of an enumeration are slow to look up, and budgets ask for each request.
+_OF_DAYS: Final = tuple(window in {Window.RPD, Window.TPD} for window in WINDOWS)
+_OF_TOKENS: Final = tuple(window in {Window.TPM, Window.TPD} for window in WINDOWS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from scalix_free.core.caller import Tier
 from scalix_free.core.ledger import Level, Unit
+
+# Members of an enumeration are slow to look up, and every request looks at its levels.
+_REQUESTS: Final = Unit.REQUESTS
+_TOKENS: Final = Unit.TOKENS
+_CALLS: Final = Unit.CALLS
 
 
 class Standing:
@@ -25,9 +31,9 @@ class Standing:
         self.tokens: Level | None = None
         for level in levels:
             unit = level.limit.unit
-            if level.limit.most is None or unit is Unit.CALLS:
+            if level.limit.most is None or unit is _CALLS:
                 continue
-            if unit is Unit.REQUESTS:
+            if unit is _REQUESTS:
                 if self.binding is None or _is_tighter(level, self.binding):
                     self.binding = level
             elif self.tokens is None or _is_tighter(level, self.tokens):
@@ -38,14 +44,12 @@ class Standing:
 
         In thousandths.
         """
-        parts = [
-            max(level.used - (tokens if level.limit.unit is Unit.TOKENS else 1), 0)
-            * 1_000
-            // level.limit.most
-            for level in self.levels
-            if level.limit.most and level.limit.unit is not Unit.CALLS
-        ]
-        return max(parts, default=0)
+        most = 0
+        for limit, used, _ in self.levels:
+            if limit.most and limit.unit is not _CALLS:
+                before = used - (tokens if limit.unit is _TOKENS else 1)
+                most = max(most, before * 1_000 // limit.most)
+        return most
 
     @property
     def near_limit(self) -> bool:

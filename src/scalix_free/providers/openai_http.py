@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
-import aiohttp
-from multidict import CIMultiDict
 from yarl import URL
 
 from scalix_free import __version__
@@ -21,11 +17,11 @@ from scalix_free.core.chat import Call, Chunk, ToolCall
 from scalix_free.core.errors import Failure, Kind
 from scalix_free.core.ports import Clock
 from scalix_free.providers.failures import dialect_of, failure_inside, failure_of
+from scalix_free.providers.http_session import Link, LinkError, Session, Target
 from scalix_free.providers.limits_told import told_by_headers
 from scalix_free.wire.events import EventReader, EventTooLargeError
 from scalix_free.wire.upstream import UNNUMBERED, ErrorInStream, decode_frame, encode_call
 
-CONNECT_S: Final = 5.0
 AFTER_FINISH_S: Final = 1.0
 """How long usage and the end marker are waited for once the answer is complete."""
 MOST_ANSWER_BYTES: Final = 8 * 1024 * 1024
@@ -52,59 +48,37 @@ HEADERS: Final = {
     "Accept-Encoding": "identity",
     "User-Agent": f"scalix-free/{__version__}",
 }
-"""All that the client library would put in by itself is named here: that costs it less."""
-
-_dialled: Final[ContextVar[list[bool]]] = ContextVar("dialled")
-"""Gets an entry when the request at hand opens a connection instead of using a kept one."""
 
 
-def open_session() -> aiohttp.ClientSession:
+def open_session() -> Session:
     """The connections of one worker process. Whoever opens it closes it."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, socket_factory=_dial),
-        timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        read_bufsize=2**18,
-    )
+    return Session()
 
 
 class OpenAIHttp:
     """A ``Backend`` for one model of one provider."""
 
-    def __init__(self, session: aiohttp.ClientSession, endpoint: Endpoint, clock: Clock) -> None:
+    def __init__(self, session: Session, endpoint: Endpoint, clock: Clock) -> None:
         self._session = session
         self._model = endpoint.model
-        self._url = URL(endpoint.base_url.rstrip("/") + "/chat/completions")
         self._clock = clock
         self._dialect = dialect_of(endpoint.provider)
-        self._headers = CIMultiDict(HEADERS)
+        headers = dict(HEADERS)
         if endpoint.api_key:
-            self._headers["Authorization"] = f"Bearer {endpoint.api_key}"
+            headers["Authorization"] = f"Bearer {endpoint.api_key}"
+        url = URL(endpoint.base_url.rstrip("/") + "/chat/completions")
+        self._target = Target.post(url, headers)
 
     def open(self, call: Call) -> _Exchange:
         """Ask; the context closes the connection where the answer was not read to its end."""
         return _Exchange(self, encode_call(call, self._model))
 
-    async def _post(self, body: bytes) -> aiohttp.ClientResponse:
-        """Ask, on a kept connection if there is one.
-
-        A server may close a kept connection at the very moment of its next use. Whoever then gets
-        no answer asks again, until it is a new connection that fails.
-        """
-        dialled: list[bool] = []
-        _dialled.set(dialled)
-        while True:
-            try:
-                return await self._send(body)
-            except (aiohttp.ClientError, OSError) as error:
-                if dialled or not _has_broken(error):
-                    text = "The model's server cannot be reached."
-                    raise Failure(Kind.UNREACHABLE, text) from error
-
-    async def _send(self, body: bytes) -> aiohttp.ClientResponse:
-        return await self._session.post(
-            self._url, data=body, headers=self._headers, allow_redirects=False
-        )
+    async def _post(self, body: bytes) -> Link:
+        try:
+            return await self._session.post(self._target, body)
+        except LinkError as error:
+            text = "The model's server cannot be reached."
+            raise Failure(Kind.UNREACHABLE, text) from error
 
 
 class _Exchange:
@@ -145,15 +119,13 @@ class _Exchange:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._response.closed:
-            return
-        if self._ended and not self._response.content.at_eof():
+        if self._ended and not self._response.at_eof:
             # The end is at hand; a connection read to its end can be used again.
-            with contextlib.suppress(TimeoutError, aiohttp.ClientError, OSError):
+            with contextlib.suppress(TimeoutError, LinkError):
                 async with asyncio.timeout(LAST_BYTES_S):
-                    while await self._response.content.readany():
+                    while await self._response.read():
                         pass
-        if self._ended and self._response.content.at_eof():
+        if self._ended and self._response.at_eof:
             self._response.release()
         else:
             self._response.close()
@@ -181,8 +153,8 @@ class _Exchange:
 
     async def _receive(self) -> None:
         try:
-            data = await self._response.content.readany()
-        except (aiohttp.ClientError, OSError) as error:
+            data = await self._response.read()
+        except LinkError as error:
             raise Failure(Kind.BROKEN, "The model's answer was cut off.") from error
         if not data:
             rest = self._events.rest()
@@ -261,7 +233,7 @@ class _Exchange:
             raise Failure(Kind.BROKEN, "The model's server sent no answer.")
         self._ended = True
 
-    async def _failure_of(self, response: aiohttp.ClientResponse) -> Failure:
+    async def _failure_of(self, response: Link) -> Failure:
         body = await self._read_body(MOST_ERROR_BYTES)
         backend = self._backend
         return failure_of(
@@ -271,22 +243,8 @@ class _Exchange:
     async def _read_body(self, most: int) -> bytes:
         try:
             body = b""
-            while len(body) < most and (more := await self._response.content.readany()):
+            while len(body) < most and (more := await self._response.read()):
                 body += more
-        except (aiohttp.ClientError, OSError) as error:
+        except LinkError as error:
             raise Failure(Kind.BROKEN, "The model's answer was cut off.") from error
         return body
-
-
-def _dial(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket for a new connection."""
-    _dialled.get([]).append(True)
-    family, kind, protocol, _, _ = address
-    return socket.socket(family, kind, protocol)
-
-
-def _has_broken(error: Exception) -> bool:
-    """Whether a connection that there was has ended, or was reset."""
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return False
-    return isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)

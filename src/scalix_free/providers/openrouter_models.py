@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from scalix_free import __version__
+from scalix_free.providers.http_session import Session
 
 MOST_BYTES: Final = 16 * 1024 * 1024
 PATIENCE_S: Final = 20.0
@@ -63,7 +64,7 @@ class _List(msgspec.Struct, frozen=True):
     data: list[msgspec.Raw]
 
 
-async def free_models(session: aiohttp.ClientSession, base_url: str) -> Sequence[FreeModel]:
+async def free_models(session: Session, base_url: str) -> Sequence[FreeModel]:
     """Read the list below a ``base_url``. Raises ``ListUnavailable``."""
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -76,7 +77,7 @@ async def free_models(session: aiohttp.ClientSession, base_url: str) -> Sequence
     return found
 
 
-async def _read(session: aiohttp.ClientSession, url: str) -> bytes:
+async def _read(session: Session, url: str) -> bytes:
     body = bytearray()
     headers = {"User-Agent": f"scalix-free/{__version__}", "Accept": "application/json"}
     async with session.get(url, headers=headers, allow_redirects=False) as response:

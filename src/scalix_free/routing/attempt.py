@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -15,6 +14,7 @@ from scalix_free.core.ledger import LEAST_OUTPUT_TOKENS
 from scalix_free.core.ports import Reply
 from scalix_free.routing.budgets import Spent
 from scalix_free.routing.catalogue import Model
+from scalix_free.routing.deadline import Deadline
 from scalix_free.routing.health import Health
 from scalix_free.routing.quality import Qualities, Sample
 
@@ -78,6 +78,7 @@ class Attempt:
         self._open: AbstractAsyncContextManager[Reply] | None = None
         self._reply: Reply | None = None
         self._first: list[Chunk] = []
+        self._deadline = Deadline()
         self._began = time.perf_counter()
         self._first_token_ms: float | None = None
         self._finish: str | None = None
@@ -94,7 +95,7 @@ class Attempt:
         call = self._call
         context = self.model.backend.open(call)
         try:
-            async with asyncio.timeout(patience_s) as deadline:
+            with self._deadline.within(patience_s):
                 self._reply = await context.__aenter__()
                 self._open = context  # only what was entered is left
                 while True:
@@ -108,8 +109,7 @@ class Attempt:
                     if thought := sum(len(chunk.reasoning) for chunk in chunks):
                         self._thought_chars += thought
                         if call.stream:  # it is at work
-                            loop = asyncio.get_running_loop()
-                            deadline.reschedule(loop.time() + idle_s)
+                            self._deadline.within(idle_s)
         except TimeoutError:
             raise Failure(Kind.TIMEOUT, "The model did not answer in time.") from None
         if call.stream:
@@ -127,7 +127,7 @@ class Attempt:
             return first
         assert self._reply is not None
         try:
-            async with asyncio.timeout(idle_s):
+            with self._deadline.within(idle_s):
                 chunks = await self._reply.read()
         except TimeoutError:
             raise Failure(Kind.TIMEOUT, "The model fell silent in the middle.") from None
@@ -137,6 +137,7 @@ class Attempt:
     async def end(self, error: BaseException | None, learning: Learning, now_ms: int) -> None:
         """Close it, and pass on what it has taught. Once, whatever became of it."""
         context, self._open = self._open, None
+        self._deadline.close()
         try:
             if context is not None:
                 await context.__aexit__(type(error) if error else None, error, None)

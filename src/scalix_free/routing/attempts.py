@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Final, NoReturn, Protocol
@@ -328,7 +328,7 @@ class Attempting:
         """
         if not waiting or self.attempts >= self._all.patience.attempts:
             return
-        model, claim = waiting[0], replace(self._claim, received=WHOLE)
+        model, claim = waiting[0], self._claim._replace(received=WHOLE)
         if self._all.spending.short(model, claim) is not None or not self._may_retry():
             return
         call = adapted(self._call, model)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from scalix_free.core.budget import WHOLE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(NamedTuple):
     """A caller as the router sees them.
 
     ``order`` says whose class goes first, 0 before 1. ``headroom`` and ``received`` are thousandths
@@ -31,7 +29,7 @@ class Claim:
 
     def unpaced(self) -> Claim:
         """The same, free to use a whole day at once."""
-        return replace(self, headroom=WHOLE)
+        return self._replace(headroom=WHOLE)
 
 
 UNBOUNDED: Final = Claim()

@@ -7,7 +7,7 @@ an expectation that weighs as much as a few samples, and goes back to it where n
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from scalix_free.routing.catalogue import Model
 
@@ -57,8 +57,7 @@ class Average:
         return float(0.5 ** (max(now_ms - self._at_ms, 0) / HALF_LIFE_MS))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class Sample(NamedTuple):
     """How one call went. ``value`` is 0 where it gave no answer at all.
 
     ``thought`` is the part of its output that was hidden. Durations in ms; ``tokens`` those of the

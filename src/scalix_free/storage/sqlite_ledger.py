@@ -242,12 +242,7 @@ class SqliteLedger:
 
     def transact(self, act: Callable[[Transaction], T]) -> asyncio.Future[T]:
         """Do something else in the transaction of this turn. Fails with ``StoreUnavailable``."""
-
-        def with_transaction() -> T:
-            era = self._version, self._undone
-            return act(Transaction(self._connection, self._now_ms, era, self._at_end))
-
-        return self._do(with_transaction)
+        return self._do(lambda: act(self._transaction))
 
     def _do(self, act: Callable[[], T]) -> asyncio.Future[T]:
         done: asyncio.Future[T] = self._loop.create_future()
@@ -286,6 +281,8 @@ class SqliteLedger:
     def _run(self, queue: Sequence[_Operation[object]]) -> list[object]:
         self._now_ms = self._clock()
         (self._version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        era = self._version, self._undone
+        self._transaction = Transaction(self._connection, self._now_ms, era, self._at_end)
         return [operation.act() for operation in queue]
 
     def _write(self) -> None:

@@ -197,6 +197,8 @@ def _needs(asked: CompletionRequest) -> dict[str, str]:
     if asked.response_format is not None and asked.response_format["type"] != "text":
         needs["json"] = "response_format"
     for message in asked.messages:
+        if isinstance(message.get("content"), str):
+            continue
         if any(part.get("type") == "image_url" for part in _parts(message)):
             needs["images"] = "messages"
     return needs
