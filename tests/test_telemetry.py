@@ -24,6 +24,7 @@ NAMES = {
     "free_api_response_seconds": {"kind"},
     "free_api_cache_total": {"cache", "result"},
     "free_api_active_users": {"tier"},
+    "free_api_user_satisfaction": set(),
 }
 """What this version exposes: names and labels of the contract."""
 
@@ -132,6 +133,25 @@ async def test_looks_into_the_ledgers_cache_are_counted() -> None:
     assert found[sample("free_api_cache_total", cache="user_quota", result="miss")] == 1
 
 
+async def test_looks_at_whom_callers_avoid_are_counted() -> None:
+    metrics = Metrics()
+    for hit in (True, False, False):
+        metrics.count_preferences(hit)
+    found = told(metrics)
+
+    assert found[sample("free_api_cache_total", cache="user_preferences", result="hit")] == 1
+    assert found[sample("free_api_cache_total", cache="user_preferences", result="miss")] == 2
+
+
+async def test_satisfaction_has_no_value_where_nobody_rated() -> None:
+    metrics = Metrics()
+    name = sample("free_api_user_satisfaction")
+    heard = samples(metrics.exposition({}, 0.75)[0].decode())
+
+    assert heard[name] == 0.75
+    assert name not in told(metrics)
+
+
 async def test_counts_are_written_by_themselves_after_a_moment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -169,6 +189,8 @@ def test_the_whole_way_counts_every_end_once_and_shows_no_callers_words(
         answers = [client.post(url, json=body) for body in bodies]
         ours = {"authorization": f"Bearer scalix_key_{words}"}
         answers.append(client.post(url, json=QUESTION, headers=ours))
+        rating = {"request_id": answers[0].json()["id"], "rating": 1, "comment": words}
+        assert client.post("/api/v1/free/feedback", json=rating).status_code == 200
         text = client.get("/metrics").text
 
     assert [answer.status_code for answer in answers] == [200, 502, 200, 400, 400, 401]

@@ -89,6 +89,10 @@ class Metrics:
         """Count a look at a model's state: whether it was known, or the store was asked."""
         self._looks["model_health", "hit" if hit else "miss"] += 1
 
+    def count_preferences(self, hit: bool) -> None:
+        """Count a look at whom a caller avoids: whether anything was known of them."""
+        self._looks["user_preferences", "hit" if hit else "miss"] += 1
+
     def write(self) -> None:
         """Write down what was gathered."""
         if self._due is not None:
@@ -109,16 +113,21 @@ class Metrics:
         if self._due is None:
             self._due = asyncio.get_running_loop().call_later(WRITE_S, self.write)
 
-    def exposition(self, active_users: Mapping[str, int]) -> tuple[bytes, str]:
-        """All workers' metrics as text, and its content type. ``active_users`` is by tier."""
+    def exposition(
+        self, active_users: Mapping[str, int], satisfaction: float | None = None
+    ) -> tuple[bytes, str]:
+        """All workers' metrics as text, and its content type.
+
+        ``active_users`` is by tier, ``satisfaction`` 0 to 1, or None where nobody said anything.
+        """
         self.write()
         registry = self._registry
         if DIRECTORY in os.environ:
             registry = CollectorRegistry()
             _EveryWorker(registry)
-        active = CollectorRegistry()
-        active.register(_ActiveUsers(active_users))
-        return generate_latest(registry) + generate_latest(active), CONTENT_TYPE_LATEST
+        asked = CollectorRegistry()
+        asked.register(_Asked(active_users, satisfaction))
+        return generate_latest(registry) + generate_latest(asked), CONTENT_TYPE_LATEST
 
 
 class _EveryWorker(MultiProcessCollector):
@@ -137,16 +146,22 @@ def _is_begun(entry: os.DirEntry[str]) -> bool:
     return entry.name.endswith(".db") and entry.stat().st_size > 0
 
 
-class _ActiveUsers:
-    """A gauge that is not kept but asked for."""
+class _Asked:
+    """Gauges that are not kept but asked for."""
 
-    def __init__(self, by_tier: Mapping[str, int]) -> None:
-        self._by_tier = by_tier
+    def __init__(self, active_users: Mapping[str, int], satisfaction: float | None) -> None:
+        self._active_users = active_users
+        self._satisfaction = satisfaction
 
     def collect(self) -> list[GaugeMetricFamily]:
-        gauge = GaugeMetricFamily(
+        active = GaugeMetricFamily(
             "free_api_active_users", "Callers of the last hour", labels=("tier",)
         )
-        for tier, count in self._by_tier.items():
-            gauge.add_metric((tier,), count)
-        return [gauge]
+        for tier, count in self._active_users.items():
+            active.add_metric((tier,), count)
+        satisfaction = GaugeMetricFamily(
+            "free_api_user_satisfaction", "The part of a week's ratings that were good, 0 to 1"
+        )
+        if self._satisfaction is not None:
+            satisfaction.add_metric((), self._satisfaction)
+        return [active, satisfaction]

@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
     was admitted, or ended where it was not. ``subjects`` are those whose limits it counted against
     (the caller's own, the address, the network; none of a stranger's), ``owner`` the account or the
     minted identity, if there is one. ``charged_tokens`` is what it cost them, ``counts`` whether as
-    a request too.
+    a request too. ``let_down`` are models whose answers were empty, cut short or broke off.
     """
 
     request_id: str
@@ -46,6 +46,7 @@ class Outcome(NamedTuple):
     owner: str | None = None
     charged_tokens: int = 0
     counts: bool = False
+    let_down: tuple[str, ...] = ()
 
 
 class Charge(NamedTuple):

@@ -113,7 +113,10 @@ class Attempts:
 
 
 class Attempting:
-    """The context of one request and its reply: the first candidate that begins to answer."""
+    """The context of one request and its reply: the first candidate that begins to answer.
+
+    Once left, ``let_down`` names the models that the caller would rather not have asked.
+    """
 
     def __init__(
         self, attempts: Attempts, candidates: Sequence[Model], call: Call, claim: Claim
@@ -127,6 +130,7 @@ class Attempting:
         self._retries = 0
         self._left = False
         self._failures: list[Failure] = []
+        self.let_down: list[str] = []
         self.answered_by = ""
         self.attempts = 0
         self.findings: Sequence[Finding] = ()
@@ -225,6 +229,8 @@ class Attempting:
         return True
 
     async def _end(self, attempt: Attempt, error: BaseException | None) -> None:
+        if attempt.lets_down(error):
+            self.let_down.append(attempt.model.id)
         await attempt.end(error, self._all.learning, self._all.clock())
         self._all.queue.freed()
 

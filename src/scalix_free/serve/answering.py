@@ -175,6 +175,7 @@ class Answering:
         self._caller: Caller | None = None
         self._grant: Grant | None = None
         self._attempting: Attempting | None = None
+        self._let_down: Sequence[str] = ()
         self._answer: Answer | None = None
         self._refused: Refusal | None = None
         self._finished = False
@@ -305,6 +306,7 @@ class Answering:
     async def _ask(self, call: Call, candidates: Sequence[Model], claim: Claim) -> Answer | Refusal:
         assert self.standing is not None
         self._attempting = self._service.router.open(call, candidates, claim)
+        self._let_down = self._attempting.let_down
         try:
             reply = await self._attempting.__aenter__()
         except Exhausted as exhausted:
@@ -380,6 +382,7 @@ class Answering:
                 owner=caller.owner if caller else None,
                 charged_tokens=self._charged,
                 counts=self._counts,
+                let_down=tuple(self._let_down),
             )
         )
 
