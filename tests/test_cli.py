@@ -14,16 +14,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
 import pytest
 
 from scalix_free import __version__
 from scalix_free.providers.llama_model import Absent, find_model
+from scalix_free.quality import questions
 from scalix_free.settings.lacking import VARIABLES
 from tests.service import provider, running_service
 from tests.world import Behaviour, RunningWorld
 
 COMMAND = Path(sys.executable).with_name("scalix-free")
 DEMONSTRATION = "local/demonstration-smollm2-135m"
+HI = {"messages": [{"role": "user", "content": "Hi"}]}
 NEVER = 'local = { use = "never" }\n'
 
 needs_model = pytest.mark.skipif(
@@ -38,7 +41,10 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def scalix(
-    folder: Path, *arguments: str, variables: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    variables: Mapping[str, str] | None = None,
+    timeout_s: float = 30,
 ) -> "subprocess.CompletedProcess[str]":
     """Run one command to its end."""
     return subprocess.run(
@@ -48,7 +54,7 @@ def scalix(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=timeout_s,
         check=False,
     )
 
@@ -288,7 +294,85 @@ def test_version_and_help(tmp_path: Path) -> None:
 
     told = scalix(tmp_path, "--help")
     assert told.returncode == 0
-    assert all(command in told.stdout for command in ("serve", "ask", "models", "config"))
+    assert all(
+        command in told.stdout for command in ("serve", "ask", "quality", "models", "config")
+    )
+
+
+# ── quality ──────────────────────────────────────────────────────────────────────────────────
+
+RIGHT = [Behaviour(text=question.answer) for question in questions()]
+HEAD = r"model +right  first token  tokens/s  score\n"
+
+
+def test_quality_asks_every_model_and_counts_what_is_right(
+    tmp_path: Path, world: RunningWorld
+) -> None:
+    configure(tmp_path, world, "clever", "parrot")
+    world.behave("clever", *RIGHT)
+    calls = {name: world.calls(name) for name in ("clever", "parrot")}
+
+    told = scalix(tmp_path, "quality")
+
+    assert (told.returncode, told.stderr) == (0, "")
+    head, clever, parrot = told.stdout.splitlines()
+    assert re.fullmatch(HEAD, head + "\n")
+    assert re.fullmatch(r"world/clever  12/12 +\d+ ms +\d+ +\d+", clever)
+    assert re.fullmatch(r"world/parrot   0/12 +\d+ ms +\d+ +\d+", parrot)
+    assert [world.calls(name) - before for name, before in calls.items()] == [12, 12]
+
+
+def test_quality_asks_the_one_that_is_named_and_nobody_in_its_place(
+    tmp_path: Path, world: RunningWorld
+) -> None:
+    configure(tmp_path, world, "locked", "bystander")
+    world.behave("locked", "401")
+    before = world.calls("bystander")
+
+    told = scalix(tmp_path, "quality", "world/locked")
+
+    assert told.returncode == 1
+    (row,) = told.stdout.splitlines()[1:]
+    assert re.fullmatch(r"world/locked      - +- +- +\d+  stopped: .* does not accept .*", row)
+    assert world.calls("bystander") == before
+
+
+def test_quality_says_when_there_is_nobody_to_ask(tmp_path: Path) -> None:
+    (tmp_path / "scalix-free.toml").write_text(NEVER)
+    for arguments, says in (((), "no model is configured"), (("x/y",), "there is no model x/y")):
+        told = scalix(tmp_path, "quality", *arguments)
+        assert (told.returncode, told.stdout) == (1, "")
+        assert told.stderr == f"scalix-free: {says}; see scalix-free models\n"
+
+
+def test_quality_is_spent_from_the_budget_of_a_running_service(
+    tmp_path: Path, world: RunningWorld
+) -> None:
+    limits = "limits = { rpd = 14 }\n[[providers.models]]"
+    configure(tmp_path, world, "scarce")
+    toml = (tmp_path / "scalix-free.toml").read_text().replace("[[providers.models]]", limits)
+    world.behave("scarce", *RIGHT)
+    with running_service(tmp_path, toml, {"routing.queue_wait_s": 0}) as service:
+        (tmp_path / "scalix-free.toml").write_text(toml)
+        told = scalix(tmp_path, "quality", "--data", str(service.data))
+        assert (told.returncode, told.stderr) == (0, ""), told.stdout
+        answers = [httpx.post(f"{service.url}/v1/chat/completions", json=HI) for _ in range(3)]
+        again = scalix(tmp_path, "quality", "--data", str(service.data))
+
+    statuses = [answer.status_code for answer in answers]
+    assert statuses.count(200) <= 2
+    assert statuses[-1] == 503
+    assert again.returncode == 1
+    assert "stopped: the requests of its day are spent, until 20" in again.stdout
+
+
+@needs_model
+@pytest.mark.slow
+def test_quality_asks_the_demonstration_model_where_nothing_is_configured(tmp_path: Path) -> None:
+    told = scalix(tmp_path, "quality", timeout_s=300)
+
+    assert told.returncode == 0
+    assert re.search(rf"^{DEMONSTRATION} +\d+/12 ", told.stdout, re.MULTILINE)
 
 
 # ── ask ──────────────────────────────────────────────────────────────────────────────────────

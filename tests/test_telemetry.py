@@ -32,6 +32,7 @@ NAMES = {
     "free_tier_remaining_requests": {"provider"},
     "free_model_success_ratio": {"model"},
     "free_model_priority": {"model"},
+    "free_api_user_satisfaction": set(),
 }
 """What this version exposes: names and labels of the contract."""
 
@@ -156,6 +157,25 @@ async def test_how_models_stand_is_told_as_it_was_noted_last() -> None:
     assert found[sample("free_model_priority", model="world/two")] == 2
 
 
+async def test_looks_at_whom_callers_avoid_are_counted() -> None:
+    metrics = Metrics()
+    for hit in (True, False, False):
+        metrics.count_preferences(hit)
+    found = told(metrics)
+
+    assert found[sample("free_api_cache_total", cache="user_preferences", result="hit")] == 1
+    assert found[sample("free_api_cache_total", cache="user_preferences", result="miss")] == 2
+
+
+async def test_satisfaction_has_no_value_where_nobody_rated() -> None:
+    metrics = Metrics()
+    name = sample("free_api_user_satisfaction")
+    heard = samples(metrics.exposition({}, {}, 0.75)[0].decode())
+
+    assert heard[name] == 0.75
+    assert name not in told(metrics)
+
+
 async def test_counts_are_written_by_themselves_after_a_moment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -196,6 +216,8 @@ def test_the_whole_way_counts_every_end_once_and_shows_no_callers_words(
         answers = [client.post(url, json=body) for body in bodies]
         ours = {"authorization": f"Bearer scalix_key_{words}"}
         answers.append(client.post(url, json=QUESTION, headers=ours))
+        rating = {"request_id": answers[0].json()["id"], "rating": 1, "comment": words}
+        assert client.post("/api/v1/free/feedback", json=rating).status_code == 200
         text = client.get("/metrics").text
 
     assert [answer.status_code for answer in answers] == [200, 502, 200, 200, 400, 400, 401]

@@ -30,6 +30,7 @@ from scalix_free.api.completion import Completions
 from scalix_free.api.cookie import Cookies
 from scalix_free.api.errors import ErrorWriter
 from scalix_free.api.exchange import BodyLimits, Visitors
+from scalix_free.api.feedback import feedback_routes
 from scalix_free.api.free import free_routes
 from scalix_free.api.guard import Guard
 from scalix_free.api.intake import Intake
@@ -42,7 +43,7 @@ from scalix_free.core.caller import Tier
 from scalix_free.core.clock import wall_clock
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ledger import Policy, Subject
-from scalix_free.core.ports import Budgets, Clock, Ledger, Listener, Mailer
+from scalix_free.core.ports import Budgets, Clock, Ledger, Listener, Mailer, Ratings
 from scalix_free.identity.address import honest_address, is_loopback, is_trusted
 from scalix_free.identity.identify import (
     ANONYMOUS,
@@ -76,6 +77,7 @@ from scalix_free.runtime import Runtime, is_server
 from scalix_free.serve import (
     Accounts,
     Callers,
+    Feedback,
     Identify,
     MailLimits,
     OwnData,
@@ -90,6 +92,7 @@ from scalix_free.storage.accounts import SqlAccounts
 from scalix_free.storage.database import Database
 from scalix_free.storage.outage import Health, OutageLedger
 from scalix_free.storage.outage_budgets import OutageBudgets
+from scalix_free.storage.ratings import SqlRatings
 from scalix_free.storage.redis_budgets import RedisBudgets
 from scalix_free.storage.redis_ledger import RedisLedger
 from scalix_free.storage.restored import Recent, RestoredLedger
@@ -142,29 +145,38 @@ async def open_app(
             _people(runtime, ledger, SqlAccounts(database), clock) as people,
             open_session() as session,
             open_catalogue(runtime, session, clock) as catalogue,
+            _taste(settings, SqlRatings(database), metrics, clock) as feedback,
         ):
             service = _service(
                 runtime,
-                catalogue,
                 clock,
                 identify=people.callers.identify,
                 session_of=people.identifier.session_of,
                 ledger=ledger,
-                budgets=budgets,
-                metrics=metrics,
-                listeners=(metrics, usage),
+                router=_router(
+                    settings,
+                    catalogue,
+                    budgets=budgets,
+                    feedback=feedback,
+                    metrics=metrics,
+                    clock=clock,
+                ),
+                listeners=(metrics, usage, feedback.preferences),
             )
             errors = ErrorWriter(runtime.public_url)
             http = _http(
                 runtime,
                 service,
-                people,
-                errors,
-                Operations(
+                people=people,
+                feedback=feedback,
+                errors=errors,
+                operations=Operations(
                     store=lambda: _store_health(ledger),
                     model_ready=lambda: _model_ready(runtime, service, session),
                     draining=draining,
-                    metrics=lambda: _metrics(runtime, metrics, service.router, clock),
+                    metrics=lambda: _metrics(
+                        runtime, metrics, service.router, feedback.qualities, clock
+                    ),
                     operator_token=revealed(settings.server.operator_token),
                     started_at=runtime.started_at,
                 ),
@@ -240,14 +252,12 @@ async def _limits_store(
 
 def _service(
     runtime: Runtime,
-    catalogue: Catalogue,
     clock: Clock,
     *,
     identify: Identify,
     session_of: SessionOf,
     ledger: Ledger,
-    budgets: Budgets,
-    metrics: Metrics,
+    router: Router,
     listeners: Sequence[Listener],
 ) -> Service:
     settings = runtime.settings
@@ -256,18 +266,47 @@ def _service(
         session_of=session_of,
         content=_content(settings),
         ledger=ledger,
-        router=_router(settings, catalogue, budgets, metrics, clock),
+        router=router,
         listeners=listeners,
         clock=clock,
         counts_whole_prompt=settings.accounting.tokens_counted == "total",
     )
 
 
+@asynccontextmanager
+async def _taste(
+    settings: Settings, ratings: Ratings, metrics: Metrics, clock: Clock
+) -> AsyncIterator[Feedback]:
+    """What people think of models; until it is left, what they tell other workers is read."""
+    cache = settings.caches.user_preferences
+    feedback = Feedback(
+        ratings=ratings,
+        qualities=Qualities(),
+        preferences=Preferences(
+            int(cache.ttl_s * 1000), cache.max_size, notice=metrics.count_preferences
+        ),
+        clock=clock,
+    )
+    with contextlib.suppress(StoreUnavailable):  # it is tried again
+        await feedback.refresh()
+    refreshing = asyncio.create_task(feedback.keep_fresh())
+    try:
+        yield feedback
+    finally:
+        refreshing.cancel()
+
+
 def _router(
-    settings: Settings, catalogue: Catalogue, budgets: Budgets, metrics: Metrics, clock: Clock
+    settings: Settings,
+    catalogue: Catalogue,
+    *,
+    budgets: Budgets,
+    feedback: Feedback,
+    metrics: Metrics,
+    clock: Clock,
 ) -> Router:
     routing, caches = settings.routing, settings.caches
-    qualities = Qualities()
+    qualities, preferences = feedback.qualities, feedback.preferences
     spending = Spending(
         budgets,
         clock,
@@ -276,9 +315,6 @@ def _router(
         max_size=caches.model_health.max_size,
         notice=metrics.count_model_health,
         retire=catalogue.retire,
-    )
-    preferences = Preferences(
-        int(caches.user_preferences.ttl_s * 1000), caches.user_preferences.max_size
     )
     attempts = Attempts(
         spending=spending,
@@ -465,7 +501,9 @@ def _pro_tier(tier: ProTier) -> Tier:
 def _http(
     runtime: Runtime,
     service: Service,
+    *,
     people: People,
+    feedback: Feedback,
     errors: ErrorWriter,
     operations: Operations,
 ) -> Guard:
@@ -516,6 +554,7 @@ def _http(
             *free_routes(service, errors, visitors),
             *session_routes(intake, people.sessions, service.clock),
             *account_routes(intake, people.accounts, own_data),
+            *feedback_routes(intake, feedback),
             *verify_pages(people.accounts),
             *operations_routes(operations, errors),
             *reference_routes(),
@@ -578,13 +617,14 @@ async def _watching(metrics: Metrics, router: Router) -> AsyncIterator[None]:
 
 
 async def _metrics(
-    runtime: Runtime, metrics: Metrics, router: Router, clock: Clock
+    runtime: Runtime, metrics: Metrics, router: Router, qualities: Qualities, clock: Clock
 ) -> tuple[bytes, str]:
+    liked = qualities.satisfaction
     metrics.note_models(router.states())
     left_today: Mapping[str, int] = {}
     with contextlib.suppress(StoreUnavailable):
         left_today = await router.left_today()
     if is_server(runtime.ledger):  # nobody can count its books without reading all of them
-        return metrics.exposition({}, left_today)
+        return metrics.exposition({}, left_today, liked)
     active = await asyncio.to_thread(count_active, runtime.ledger, clock() - HOUR_MS)
-    return metrics.exposition({tier: active.get(tier, 0) for tier in TIERS}, left_today)
+    return metrics.exposition({tier: active.get(tier, 0) for tier in TIERS}, left_today, liked)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import time
 from dataclasses import replace
 from typing import Final
 
-from scalix_free.app import open_app
 from scalix_free.core.caller import Caller, Tier, Visitor
 from scalix_free.core.chat import OWN_MODEL, Call, estimate_tokens
 from scalix_free.core.errors import Failure
 from scalix_free.core.ledger import Policy, Subject
-from scalix_free.parent import Local, Supervisor, keep_local, local_is_ready, settle_local
-from scalix_free.runtime import Runtime
+from scalix_free.operator import open_service
 from scalix_free.serve import Answer, Refused, Service
 from scalix_free.settings import Settings
 
@@ -35,30 +32,8 @@ OPERATOR: Final = Caller(
 
 async def ask(settings: Settings, question: str, model: str | None) -> int:
     """Stream the answer to stdout, a receipt to stderr; 0 where the answer is whole, else 1."""
-    local = settle_local(settings)
-    models = Supervisor()
-    child: asyncio.Task[None] | None = None
-    reachable = local if isinstance(local, Local) else None
-    try:
-        if reachable is not None:
-            child = asyncio.create_task(keep_local(models, reachable, most_failures=1))
-            await local_is_ready(reachable, child)
-        runtime = Runtime(
-            settings=settings,
-            ledger=":memory:",
-            secret=os.urandom(32),
-            public_url=settings.server.public_url,
-            local=reachable.model if reachable else None,
-            started_at=time.time(),
-        )
-        async with open_app(runtime) as app:
-            return await _answer(replace(app.service, identify=lambda _: OPERATOR), question, model)
-    finally:
-        models.end()
-        if child is not None:
-            await child
-        if reachable is not None:
-            reachable.listener.close()
+    async with open_service(settings) as service:
+        return await _answer(replace(service, identify=lambda _: OPERATOR), question, model)
 
 
 async def _answer(service: Service, question: str, model: str | None) -> int:

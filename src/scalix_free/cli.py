@@ -53,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     ask = _command(commands, "ask", _ask, "ask one question, without limits and without HTTP")
     ask.add_argument("question", help="what to ask")
     ask.add_argument("--model", help="the model to ask; otherwise the best one")
+    quality = _command(commands, "quality", _quality, "ask the models a few questions, and count")
+    quality.add_argument("model", nargs="?", help="the model to ask; otherwise all of them")
     _command(commands, "models", _models, "show the models and their state")
     _command(commands, "config", _config, "show the effective configuration, secrets masked")
     return parser
@@ -107,6 +109,12 @@ def _ask(options: argparse.Namespace) -> int:
 
     loaded = _load(options)
     return asyncio.run(ask(loaded.settings, options.question, options.model))
+
+
+def _quality(options: argparse.Namespace) -> int:
+    from scalix_free.quality import quality  # noqa: PLC0415  (as above)
+
+    return quality(_load(options).settings, options.model)
 
 
 def _models(options: argparse.Namespace) -> int:

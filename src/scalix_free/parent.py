@@ -64,11 +64,19 @@ class StartError(Exception):
 # ── What is settled before anything runs ─────────────────────────────────────────────────────
 
 
+def make_data(directory: Path) -> None:
+    """Make the data directory, where there is none."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"{directory}: cannot write here: {_why(error)}") from None
+
+
 @contextmanager
 def locked_data(directory: Path) -> Iterator[None]:
     """The data directory, made if need be, for us alone."""
+    make_data(directory)
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise StartError(f"{directory}: cannot write here: {_why(error)}") from None

@@ -108,6 +108,10 @@ class Metrics:
             self._success.labels(model).set(success)
             self._priority.labels(model).set(priority)
 
+    def count_preferences(self, hit: bool) -> None:
+        """Count a look at whom a caller avoids: whether anything was known of them."""
+        self._looks["user_preferences", "hit" if hit else "miss"] += 1
+
     def write(self) -> None:
         """Write down what was gathered."""
         if self._due is not None:
@@ -129,11 +133,15 @@ class Metrics:
             self._due = asyncio.get_running_loop().call_later(WRITE_S, self.write)
 
     def exposition(
-        self, active_users: Mapping[str, int], left_today: Mapping[str, int]
+        self,
+        active_users: Mapping[str, int],
+        left_today: Mapping[str, int],
+        satisfaction: float | None = None,
     ) -> tuple[bytes, str]:
         """All workers' metrics as text, and its content type.
 
-        ``active_users`` is by tier, ``left_today`` by provider: both are what all workers share.
+        ``active_users`` is by tier, ``left_today`` by provider, ``satisfaction`` 0 to 1, or None
+        where nobody said anything: they are what all workers share.
         """
         self.write()
         registry = self._registry
@@ -152,6 +160,8 @@ class Metrics:
                 left_today,
             )
         )
+        if satisfaction is not None:
+            shared.register(_Satisfaction(satisfaction))
         return generate_latest(registry) + generate_latest(shared), CONTENT_TYPE_LATEST
 
 
@@ -191,6 +201,19 @@ class _Shared:
         self._gauge = GaugeMetricFamily(name, about, labels=(label,))
         for value in values:
             self._gauge.add_metric((value,), values[value])
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        return [self._gauge]
+
+
+class _Satisfaction:
+    """What people think of answers; without a value where nobody said anything."""
+
+    def __init__(self, part: float) -> None:
+        self._gauge = GaugeMetricFamily(
+            "free_api_user_satisfaction", "The part of a week's ratings that were good, 0 to 1"
+        )
+        self._gauge.add_metric((), part)
 
     def collect(self) -> list[GaugeMetricFamily]:
         return [self._gauge]

@@ -22,7 +22,7 @@ SAMPLE = re.compile(r"(?P<name>[a-z_]+)(\{(?P<labels>[^}]*)\})? (?P<value>\S+)")
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
 
-CONTRACT = {
+CONTRACT: dict[str, set[str]] = {
     "free_api_requests_total": {"tier", "model", "outcome"},
     "free_api_errors_total": {"code"},
     "free_api_refusals_total": {"code"},
@@ -30,6 +30,7 @@ CONTRACT = {
     "free_api_response_seconds_sum": {"kind"},
     "free_api_response_seconds_count": {"kind"},
     "free_api_active_users": {"tier"},
+    "free_api_user_satisfaction": set(),
     "free_api_cache_total": {"cache", "result"},
     "free_model_success_ratio": {"model"},
     "free_model_priority": {"model"},
@@ -161,9 +162,10 @@ async def test_without_a_token_no_token_opens_them(world: RunningWorld, tmp_path
 def test_the_names_and_labels_are_the_contracts(
     caller: Caller, metrics: Callable[[], dict[Sample, float]]
 ) -> None:
-    caller.answer()
+    answer = caller.answer()
     caller.ask(n=2)
     caller.ask(model=alone("500"))
+    caller.request("POST", "/api/v1/free/feedback", json={"request_id": answer["id"], "rating": 1})
     found: dict[str, set[str]] = {}
     for name, labels in metrics():
         found.setdefault(name, set()).update(label for label, _ in labels)

@@ -9,7 +9,9 @@ import pytest
 
 from scalix_free.core.account import Account, ApiKey, Session, SignIn, fingerprint
 from scalix_free.core.ports import Accounts
-from tests.contracts.usage_log import outcome, subjects
+from scalix_free.core.rating import Rating
+from tests.contracts.ratings import somebody
+from tests.contracts.usage_log import outcome, rid, subjects
 from tests.core.held_clock import NOON
 from tests.storage.stores import Stores, opened_stores
 
@@ -305,13 +307,21 @@ class AccountsContract:
         await self._fill(stores)
         exported = await stores.accounts[0].export(ANN.id)
 
-        assert exported.keys() == {"accounts", "api_keys", "sign_ins", "usage"}
+        assert exported.keys() == {"accounts", "api_keys", "sign_ins", "ratings", "usage"}
         assert [row["email"] for row in exported["accounts"]] == [ANN.email]
         assert [row["shown"] for row in exported["api_keys"]] == [key(1).shown]
         assert [row["expires_ms"] for row in exported["sign_ins"]] == [LATER]
         (request,) = exported["usage"]
         assert request["request_id"] == outcome(1).request_id
         assert (request["charged_tokens"], request["model"]) == (30, "world/one")
+        assert exported["ratings"] == [
+            {
+                "request_id": outcome(1).request_id,
+                "at_ms": LATER,
+                "rating": -1,
+                "comment": "a word of ann",
+            }
+        ]
         values = [v for rows in exported.values() for row in rows for v in row.values()]
         assert not [value for value in values if isinstance(value, bytes)]
         assert "digest" not in str(exported)
@@ -320,7 +330,7 @@ class AccountsContract:
         await self._fill(stores)
         exported = await stores.accounts[0].export("usr_u")
 
-        assert exported.keys() == {"sessions", "usage"}
+        assert exported.keys() == {"sessions", "ratings", "usage"}
         (row,) = exported["sessions"]
         assert (row["user_agent"], row["requests_today"]) == ("a browser of u", 1)
         assert "address_hash" not in row
@@ -375,6 +385,12 @@ class AccountsContract:
                 outcome(4, "usr_v", "v"),
             ]
         )
+        for number, owner_of, name in (
+            *((1, ANN.id, "ann"), (2, BOB.id, "bob")),
+            *((3, "usr_u", "u"), (4, "usr_v", "v")),
+        ):
+            said = Rating(rid(number), -1, LATER, f"a word of {name}")
+            assert await stores.ratings[0].rate(somebody(owner_of, name), said)
 
     async def _of_others(self, stores: Stores, owner: str) -> list[object]:
         everybody = {ANN.id, BOB.id, "usr_u", "usr_v"}
@@ -395,6 +411,7 @@ def traces_of(owner: str) -> set[str | bytes]:
             *(ANN.id, mine.id, digest(mine), mine.shown),
             *(pending.email, pending.mailbox, pending.token_digest, pending.code_digest),
             *(one.key for one in subjects("ann")),
+            "a word of ann",
         }
     of_session = session("u")
     return {
@@ -403,6 +420,7 @@ def traces_of(owner: str) -> set[str | bytes]:
         of_session.user_agent,
         of_session.address_hash,
         *(one.key for one in subjects("u")),
+        "a word of u",
     }
 
 

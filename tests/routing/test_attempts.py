@@ -427,3 +427,44 @@ def test_what_is_handed_out_is_what_was_said_whole_and_in_order(
         assert backend.left == [None]
 
     asyncio.run(main())
+
+
+# ── Who was let down ─────────────────────────────────────────────────────────────────────────
+
+CUT: Sequence[Step] = (HELLO, Chunk(finish="length", usage=Usage(1, 50)))
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("first", "let_down"),
+    [
+        (GOOD, []),
+        (CUT, ["m1"]),
+        ((HELLO, Chunk(finish="length", usage=Usage(1, 95))), []),  # the caller's own cap
+        ((HELLO, Chunk(finish="length")), []),  # nobody knows whose
+        ((STOP,), ["m1"]),
+        ((failure(Kind.EMPTY),), ["m1"]),
+        ((failure(Kind.BROKEN),), []),  # another answers, and nobody saw it
+        ((failure(Kind.RATE_LIMITED),), []),
+    ],
+    ids=["good", "cut", "capped", "uncounted", "empty", "found-empty", "broken", "limited"],
+)
+async def test_who_gives_an_empty_or_a_cut_answer_lets_the_caller_down(
+    call: Call, first: Sequence[Step], let_down: list[str]
+) -> None:
+    async with attempt(call, ScriptedBackend(*first), ScriptedBackend(*GOOD)) as reading:
+        await reading.to_end()
+    assert reading.attempting.let_down == let_down
+
+
+async def test_who_breaks_off_lets_the_caller_down_and_who_is_left_does_not() -> None:
+    broken = attempt(STREAM, ScriptedBackend(HELLO, failure()), ScriptedBackend(*GOOD))
+    with pytest.raises(Failure):
+        async with broken as reading:
+            await reading.to_end()
+    assert reading.attempting.let_down == ["m1"]
+
+    async with attempt(STREAM, ScriptedBackend(*GOOD)) as reading:
+        await reading.attempting.read()
+        await reading.attempting.__aexit__(asyncio.CancelledError, asyncio.CancelledError(), None)
+    assert reading.attempting.let_down == []

@@ -54,6 +54,18 @@ def test_a_model_s_fallbacks_come_right_after_it() -> None:
     assert order(models, call()) == ["a", "d", "c", "e", "b"]
 
 
+def test_whom_a_caller_avoids_comes_last_unless_they_name_it() -> None:
+    catalogue = Catalogue([model("a", fallbacks=["b", "c"]), model("b"), model("c")])
+
+    def orders(name: str) -> list[str]:
+        planned = plan(catalogue, call(name), avoided={"a", "b"})
+        assert not isinstance(planned, Refusal)
+        return [one.id for one in planned]
+
+    assert orders(OWN_MODEL) == ["c", "a", "b"]
+    assert orders("a") == ["a", "c", "b"]
+
+
 def test_fallbacks_that_go_round_or_nowhere_harm_nobody() -> None:
     models = [model("a", fallbacks=["b", "nobody"]), model("b", fallbacks=["a", "b"])]
 

@@ -179,6 +179,31 @@ async def refused(answering: Answering) -> Refused:
         return answer
 
 
+async def test_whom_a_model_let_down_others_answer_first(desk: Desk) -> None:
+    broken = ScriptedBackend(HELLO, failure())
+    models = [model("m1", broken, priority=1), model("m2", ScriptedBackend(*GOOD), priority=2)]
+    service = desk.service(models=models)
+    service = replace(service, listeners=[service.router.preferences, desk.listener])
+    with pytest.raises(Failure):
+        await answered(desk.ask(service, STREAM))
+    assert desk.outcome.let_down == ("m1",)
+
+    answer = await answered(desk.ask(service, STREAM))
+    assert answer.answered_by == "m2"
+    other = replace(CALLER, subjects=(subject("bob"), HOME, ISP))
+    with pytest.raises(Failure):
+        await answered(desk.ask(replace(service, identify=lambda _: other), STREAM))
+    desk.clock.advance(3_660_000)
+    with pytest.raises(Failure):
+        await answered(desk.ask(service, STREAM))
+
+
+async def test_an_empty_answer_that_nobody_could_replace_is_told_of(desk: Desk) -> None:
+    await refused(desk.ask(desk.service(ScriptedBackend(STOP))))
+
+    assert desk.outcome.let_down == ("m1",)
+
+
 # ── Answers ──────────────────────────────────────────────────────────────────────────────────
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from scalix_free.core.ports import Accounts, UsageLog
+from scalix_free.core.ports import Accounts, Ratings, UsageLog
 from scalix_free.storage.accounts import SqlAccounts
 from scalix_free.storage.database import Database
 from scalix_free.storage.migrations.__main__ import migrate
+from scalix_free.storage.ratings import SqlRatings
 from scalix_free.storage.tables import metadata
 from scalix_free.storage.usage_log import SqlUsageLog
 
@@ -26,6 +27,7 @@ class Stores:
     databases: list[Database]
     accounts: list[Accounts]
     logs: list[UsageLog]
+    ratings: list[Ratings]
 
     async def everything(self) -> list[tuple[str, str, object]]:
         """Every value of every row: table, column, value."""
@@ -54,6 +56,7 @@ async def opened_stores(place: str) -> AsyncIterator[Stores]:
             databases,
             [SqlAccounts(database) for database in databases],
             [SqlUsageLog(database) for database in databases],
+            [SqlRatings(database) for database in databases],
         )
 
 

@@ -86,10 +86,10 @@ async def test_they_can_be_taken_back_and_made_again(place: str) -> None:
 
 async def test_what_is_up_to_date_is_left_alone(place: str) -> None:
     await migrate(place)
-    await at(place, lambda c: c.execute(text("DROP TABLE usage")))
+    await at(place, lambda c: c.execute(text("DROP TABLE erased")))
     await migrate(place)
 
-    assert not await at(place, lambda c: inspect(c).has_table("usage"))
+    assert not await at(place, lambda c: inspect(c).has_table("erased"))
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(place: str) -> None:

@@ -40,6 +40,7 @@ TABLE: Final[dict[Code, tuple[int, str, str | None]]] = {
     Code.ACCESS_DENIED: (403, PERMISSION, FAILED),
     Code.NOT_FOUND: (404, INVALID, None),
     Code.METHOD_NOT_ALLOWED: (405, INVALID, None),
+    Code.ALREADY_RATED: (409, INVALID, None),
     Code.BODY_TOO_LARGE: (413, INVALID, None),
     Code.UNSUPPORTED_MEDIA_TYPE: (415, INVALID, None),
     Code.HOURLY_LIMIT: (429, RATE_LIMIT, LIMITED),

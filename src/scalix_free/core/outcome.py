@@ -31,7 +31,8 @@ class Outcome(NamedTuple):
     (the caller's own, the address, the network; none of a stranger's), ``owner`` the account or the
     minted identity, if there is one. ``charged_tokens`` is what it cost them, ``counts`` whether as
     a request too. ``cache`` is what the cache of answers did for it, None where it did not come so
-    far; a hit has no attempts.
+    far; a hit has no attempts. ``let_down`` are models whose answers were empty, cut short or broke
+    off.
     """
 
     request_id: str
@@ -49,6 +50,7 @@ class Outcome(NamedTuple):
     charged_tokens: int = 0
     counts: bool = False
     cache: CacheUse | None = None
+    let_down: tuple[str, ...] = ()
 
 
 class Charge(NamedTuple):

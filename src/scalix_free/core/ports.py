@@ -8,9 +8,11 @@ from typing import Protocol, TypeAlias
 
 from scalix_free.core.account import Account, ApiKey, Session, SignIn
 from scalix_free.core.budget import Budget, Close, Finding, Scope, Short, Take, Taken
+from scalix_free.core.caller import Caller
 from scalix_free.core.chat import Call, Chunk
 from scalix_free.core.ledger import Admitted, Ask, Denied, Entry, Level, Subject
 from scalix_free.core.outcome import Charge, Outcome
+from scalix_free.core.rating import Kept, Opinion, Rating
 
 Clock: TypeAlias = Callable[[], int]
 """Milliseconds since the epoch."""
@@ -203,8 +205,9 @@ class Accounts(Protocol):
 class UsageLog(Protocol):
     """What requests cost and how they ended, each kept once. Raises ``StoreUnavailable``.
 
-    Kept are the requests of whoever has limits; those of strangers are left out, and so are those
-    of an owner (see ``Outcome``) who is not known to ``Accounts``, having been erased.
+    Kept are the requests of whoever has limits, also of who has none but an address; those of
+    strangers are left out, and so are those of an owner (see ``Outcome``) who is not known to
+    ``Accounts``, having been erased.
     """
 
     async def write(self, events: Sequence[Outcome]) -> None:
@@ -223,7 +226,30 @@ class UsageLog(Protocol):
         ...
 
     async def forget(self, before_ms: int, *, most: int) -> int:
-        """Delete requests from before that moment, at most so many; how many there were."""
+        """Delete requests from before that moment, at most so many; how many there were.
+
+        What people thought of them goes with them.
+        """
+        ...
+
+
+class Ratings(Protocol):
+    """What people thought of the answers that the usage log knows. Raises ``StoreUnavailable``."""
+
+    async def answered(self, caller: Caller, rid: bytes) -> str | None:
+        """The model that answered this caller's request; None where it is not theirs, or none."""
+        ...
+
+    async def rate(self, caller: Caller, rating: Rating) -> Kept | None:
+        """Keep what a caller thought of an answer, and say what counts; None as above.
+
+        The first rating of an answer counts, however many come at once. The same again may add the
+        comment that it lacks; another changes nothing.
+        """
+        ...
+
+    async def opinions(self, since_ms: int, *, most: int) -> Sequence[Opinion]:
+        """The newest ratings at or after that moment, at most so many, oldest first."""
         ...
 
 

@@ -196,6 +196,7 @@ class Replay:
     """A kept answer, as the context of a request and its reply."""
 
     standing = None
+    let_down: Sequence[str] = ()
 
     def __init__(self, kept: Kept) -> None:
         self._chunks = kept.chunks()

@@ -81,6 +81,7 @@ class Attempt:
         self._deadline = Deadline()
         self._began = time.perf_counter()
         self._first_token_ms: float | None = None
+        self._has_begun = False
         self._finish: str | None = None
         self._usage: Usage | None = None
         self._thought_chars = 0
@@ -112,6 +113,7 @@ class Attempt:
                             self._deadline.within(idle_s)
         except TimeoutError:
             raise Failure(Kind.TIMEOUT, "The model did not answer in time.") from None
+        self._has_begun = True
         if call.stream:
             self._first_token_ms = (time.perf_counter() - self._began) * 1000
 
@@ -150,6 +152,15 @@ class Attempt:
                 findings += (Finding(Extent.MODEL, Act.TRIP),)
             await self._spent.close(tokens=self._tokens(error), verdict=verdict, findings=findings)
             self._reply = None
+
+    def lets_down(self, error: BaseException | None) -> bool:
+        """Whether a caller would rather have asked another model.
+
+        Its answer was empty, or broke off after it had begun, or was cut short by the model itself.
+        """
+        if isinstance(error, Failure):
+            return error.kind is Kind.EMPTY or self._has_begun
+        return error is None and self._is_truncated
 
     # ── What was seen ───────────────────────────────────────────────────────────────────────
 
@@ -191,6 +202,13 @@ class Attempt:
             return 0
         return None
 
+    @property
+    def _is_truncated(self) -> bool:
+        cap = self._call.output_tokens
+        if self._finish != "length" or cap is None or self._usage is None:
+            return False
+        return self._usage.completion_tokens < cap * CUT_SHORT
+
     def _sample(self, error: BaseException | None) -> Sample | None:
         """How it went; None where that tells nothing of the model."""
         if isinstance(error, Failure):
@@ -199,10 +217,9 @@ class Attempt:
             return None
         tokens = 0 if self._usage is None else self._usage.completion_tokens
         took_ms = (time.perf_counter() - self._began) * 1000
-        cap = self._call.output_tokens
         return Sample(
             succeeded=True,
-            truncated=self._finish == "length" and cap is not None and tokens < cap * CUT_SHORT,
+            truncated=self._is_truncated,
             refused=self._refused or self._finish == "content_filter",
             first_token_ms=self._first_token_ms,
             total_ms=took_ms if tokens else self._first_token_ms or 0.0,

@@ -105,9 +105,15 @@ class Exhausted(Failure):
 
 
 class Asked(Reply, Protocol):
-    """The context of one request, and its reply. What it took is told after its end, too."""
+    """The context of one request, and its reply. What it took is told after its end, too.
+
+    Once left, ``let_down`` names the models that the caller would rather not have asked.
+    """
 
     cache: CacheUse
+
+    @property
+    def let_down(self) -> Sequence[str]: ...
 
     @property
     def standing(self) -> tuple[int, float] | None:
@@ -153,7 +159,10 @@ class Attempts:
 
 
 class Attempting:
-    """The context of one request and its reply: the first candidate that begins to answer."""
+    """The context of one request and its reply: the first candidate that begins to answer.
+
+    Once left, ``let_down`` names the models that the caller would rather not have asked.
+    """
 
     def __init__(
         self, attempts: Attempts, candidates: Sequence[Model], call: Call, claim: Claim
@@ -171,6 +180,7 @@ class Attempting:
         self._retries = 0
         self._left = False
         self._failures: list[Failure] = []
+        self.let_down: list[str] = []
         self.answered_by = ""
         self.attempts = 0
         self.findings: Sequence[Finding] = ()
@@ -348,6 +358,8 @@ class Attempting:
         await attempt.begin(patience_s, self._all.patience.idle_s)
 
     async def _end(self, attempt: Attempt, error: BaseException | None) -> None:
+        if attempt.lets_down(error):
+            self.let_down.append(attempt.model.id)
         await attempt.end(error, self._all.learning, self._all.clock())
         self._all.queue.freed()
 

@@ -208,6 +208,7 @@ class Riding:
         self.attempts = 0
         self.findings: Sequence[Finding] = ()
         self.cache = CacheUse.MISS
+        self.let_down: Sequence[str] = ()
 
     async def __aenter__(self) -> Riding:
         try:
@@ -225,6 +226,7 @@ class Riding:
     ) -> None:
         flight, self._flight = self._flight, None
         if flight is not None:
+            self.let_down = flight.asked.let_down
             if self._leads:
                 self.attempts = flight.asked.attempts
             await flight.leave(error)

@@ -131,8 +131,8 @@ def plan(
 ) -> Sequence[Model] | Refusal:
     """Order the models that can answer; each stands once, those that are avoided come last.
 
-    ``ranked`` is the order of all, where it is not the catalogue's own. Whoever ``pays`` is not
-    served by models whose terms bar resale.
+    A model that is named goes first all the same. ``ranked`` is the order of all, where it is not
+    the catalogue's own. Whoever ``pays`` is not served by models whose terms bar resale.
     """
     if not len(catalogue):
         return Refusal(
@@ -159,7 +159,7 @@ def plan(
         largest = max(model.context_tokens or 0 for model in able)
         return too_long(call.prompt_tokens, largest)
     if avoided:
-        fitting.sort(key=lambda model: model.id in avoided)
+        fitting.sort(key=lambda model: model.id in avoided and model.id != call.model)
     return fitting
 
 

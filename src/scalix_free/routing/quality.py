@@ -1,17 +1,23 @@
 """What a model's answers are worth: what is expected of it, corrected by what it did.
 
-All figures are averages that forget: a sample weighs half after ``HALF_LIFE_MS``. Each begins with
-an expectation that weighs as much as a few samples, and goes back to it where nothing is heard.
+All figures are averages that forget: a sample weighs half after ``HALF_LIFE_MS``, what a person
+thought after ``TASTE_HALF_LIFE_MS``. Each begins with an expectation that weighs as much as a few
+samples, and goes back to it where nothing is heard.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from scalix_free.core.rating import Opinion
 from scalix_free.routing.catalogue import Model
 
 HALF_LIFE_MS: Final = 1_800_000
+TASTE_HALF_LIFE_MS: Final = 86_400_000
+"""Few people say what they think, and a model's manner changes less than its state does."""
 EXPECTED_SUCCESS: Final = 0.95
 SUCCESS_WEIGHT: Final = 5.0
 VALUE_WEIGHT: Final = 10.0
@@ -32,11 +38,12 @@ GOOD_TOKEN_MS: Final = 50.0
 class Average:
     """A mean that forgets."""
 
-    __slots__ = ("_at_ms", "_expected", "_sum", "_weight", "_weight_expected")
+    __slots__ = ("_at_ms", "_expected", "_half_life_ms", "_sum", "_weight", "_weight_expected")
 
-    def __init__(self, expected: float, weight: float) -> None:
+    def __init__(self, expected: float, weight: float, half_life_ms: int = HALF_LIFE_MS) -> None:
         self._expected = expected
         self._weight_expected = weight
+        self._half_life_ms = half_life_ms
         self._sum = self._weight = 0.0
         self._at_ms = 0
 
@@ -54,7 +61,7 @@ class Average:
         return total / (self._weight * kept + self._weight_expected)
 
     def _kept(self, now_ms: int) -> float:
-        return float(0.5 ** (max(now_ms - self._at_ms, 0) / HALF_LIFE_MS))
+        return float(0.5 ** (max(now_ms - self._at_ms, 0) / self._half_life_ms))
 
 
 class Sample(NamedTuple):
@@ -92,6 +99,10 @@ class Sample(NamedTuple):
         return late_ms / (late_ms + 10_000.0)
 
 
+def _taste() -> Average:
+    return Average(0.5, RATING_WEIGHT, TASTE_HALF_LIFE_MS)
+
+
 @dataclass(slots=True)
 class Quality:
     """What is known of one model; ``expected`` is what its answers should be worth, 0 to 1000."""
@@ -99,7 +110,7 @@ class Quality:
     expected: int
     success: Average = field(default_factory=lambda: Average(EXPECTED_SUCCESS, SUCCESS_WEIGHT))
     value: Average = field(default_factory=lambda: Average(1.0, VALUE_WEIGHT))
-    liked: Average = field(default_factory=lambda: Average(0.5, RATING_WEIGHT))
+    liked: Average = field(default_factory=_taste)
 
     def hear(self, sample: Sample, now_ms: int) -> None:
         """Note how a call went."""
@@ -122,18 +133,36 @@ class Quality:
 
 
 class Qualities:
-    """What is known of all models, in one process."""
+    """What is known of all models, in one process.
+
+    ``satisfaction`` is the part of all voices that were good, 0 to 1; None where there is none.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, Quality] = {}
+        self._liked: dict[str, Average] = {}
+        self.satisfaction: float | None = None
 
     def of(self, model: Model) -> Quality:
         """What is known of one."""
         known = self._known.get(model.id)
         if known is None or known.expected != model.quality:
             known = self._known[model.id] = Quality(model.quality)
+            known.liked = self._liked.get(model.id, known.liked)
         return known
 
-    def rate(self, model: Model, rating: int, now_ms: int) -> None:
-        """Note what a person thought of an answer: 1 or -1."""
-        self.of(model).rate(rating, now_ms)
+    def learn(self, opinions: Iterable[Opinion]) -> None:
+        """Know what people think of answers, in place of all that was known of it before.
+
+        They come oldest first. A caller has one voice for each model: the newest.
+        """
+        voices = {(each.caller, each.model): each for each in opinions}
+        liked: defaultdict[str, Average] = defaultdict(_taste)
+        for voice in sorted(voices.values(), key=lambda voice: voice.at_ms):
+            liked[voice.model].add(1.0 if voice.rating > 0 else 0.0, voice.at_ms)
+        self._liked = dict(liked)
+        for model_id, known in self._known.items():
+            known.liked = self._liked.get(model_id) or _taste()
+        self.satisfaction = (
+            sum(voice.rating > 0 for voice in voices.values()) / len(voices) if voices else None
+        )

@@ -12,6 +12,7 @@ from scalix_free.serve.answering import (
     SessionOf,
 )
 from scalix_free.serve.callers import Callers, Revocations
+from scalix_free.serve.feedback import Feedback
 from scalix_free.serve.own_data import OwnData
 from scalix_free.serve.sessions import NewSession, Pricing, Sessions
 
@@ -22,6 +23,7 @@ __all__ = [
     "Answer",
     "Answering",
     "Callers",
+    "Feedback",
     "Identify",
     "MailLimits",
     "NewKey",

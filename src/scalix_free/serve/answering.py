@@ -183,6 +183,7 @@ class Answering:
         self._grant: Grant | None = None
         self._asked: Asked | None = None
         self._looked: CacheUse | None = None
+        self._let_down: Sequence[str] = ()
         self._answer: Answer | None = None
         self._refused: Refusal | None = None
         self._finished = False
@@ -326,12 +327,16 @@ class Answering:
         try:
             reply = await asked.__aenter__()
         except Exhausted as exhausted:
-            self._asked, self._looked = None, asked.cache
+            self._forget(asked)
             return _refusal_of_failures(exhausted, call, asked.attempts, self._service.clock())
         except StoreUnavailable:
-            self._asked, self._looked = None, asked.cache
+            self._forget(asked)
             return STORE_UNAVAILABLE
         return Answer(call, reply, self.standing, self)
+
+    def _forget(self, asked: Asked) -> None:
+        """Keep what it tells; there is nothing to leave."""
+        self._asked, self._looked, self._let_down = None, asked.cache, asked.let_down
 
     async def _refuse(self, caller: Caller, refusal: Refusal) -> Refused:
         """Give back what was taken, so that the refusal can say what is really left."""
@@ -399,6 +404,7 @@ class Answering:
                 charged_tokens=self._charged,
                 counts=self._counts,
                 cache=self._looked_up(),
+                let_down=tuple(self._let_down if self._asked is None else self._asked.let_down),
             )
         )
 

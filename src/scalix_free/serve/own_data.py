@@ -58,6 +58,7 @@ NOBODY_KNOWN: Final = Refusal(
     code=Code.INVALID_API_KEY,
     message=(
         "Without a key or a token nobody can tell what is yours. Of callers without one, only "
-        "keyed hashes of their address are kept, for 30 days at most."
+        "keyed hashes of their address are kept, and what they said of answers, for 30 days at "
+        "most."
     ),
 )

@@ -23,7 +23,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from scalix_free.core.account import Account, ApiKey, Session, SignIn, fingerprint
 from scalix_free.storage.database import Database
-from scalix_free.storage.tables import accounts, api_keys, erased, sessions, sign_ins, usage
+from scalix_free.storage.tables import (
+    accounts,
+    api_keys,
+    erased,
+    ratings,
+    sessions,
+    sign_ins,
+    usage,
+)
 
 SWEPT_AT_ONCE: Final = 100
 """How many expired rows a new one takes away: more than one, so that they do not pile up."""
@@ -236,6 +244,7 @@ def _of(owner: str) -> Sequence[tuple[Table, ColumnElement[bool]]]:
         (sessions, sessions.c.user_id == owner),
         (api_keys, api_keys.c.account_id == owner),
         (accounts, accounts.c.id == owner),
+        (ratings, ratings.c.rid.in_(select(usage.c.rid).where(usage.c.owner == owner))),
         (usage, usage.c.owner == owner),
     )
 

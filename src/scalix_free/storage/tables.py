@@ -1,7 +1,8 @@
 """Every table of the database, as data. How they came to be is ``migrations``' matter.
 
 Moments are milliseconds since the epoch. Digests and the keys of subjects are keyed hashes, as
-bytes. An e-mail address stands in ``accounts`` and ``sign_ins`` alone, an address nowhere.
+bytes. An e-mail address stands in ``accounts`` and ``sign_ins`` alone, an address nowhere. Of what
+people write, what they say of an answer stands in ``ratings``.
 """
 
 from __future__ import annotations
@@ -138,3 +139,14 @@ Index(
     sqlite_where=usage.c.owner.is_not(None),
     postgresql_where=usage.c.owner.is_not(None),
 )
+
+ratings: Final = Table(
+    "ratings",
+    metadata,
+    Column("rid", LargeBinary, ForeignKey("usage.rid", ondelete="CASCADE"), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+    Column("rating", Integer, nullable=False),
+    Column("comment", Text),
+)
+"""What people thought of answers. Whose they are and who answered stands in ``usage``, and with its
+row a rating goes."""

@@ -39,6 +39,17 @@ CREATE TABLE erased (
 
 CREATE INDEX erased_expires_ms ON erased (expires_ms);
 
+CREATE TABLE ratings (
+    rid BLOB NOT NULL,
+    at_ms BIGINT NOT NULL,
+    rating INTEGER NOT NULL,
+    comment TEXT,
+    CONSTRAINT ratings_pkey PRIMARY KEY (rid),
+    CONSTRAINT ratings_rid_fkey FOREIGN KEY(rid) REFERENCES usage (rid) ON DELETE CASCADE
+);
+
+CREATE INDEX ratings_at_ms ON ratings (at_ms);
+
 CREATE TABLE sessions (
     user_id TEXT NOT NULL,
     session_id TEXT NOT NULL,
@@ -101,6 +112,6 @@ CREATE INDEX usage_network ON usage (network, at_ms) WHERE (counts OR charged_to
 
 CREATE INDEX usage_owner ON usage (owner, at_ms) WHERE owner IS NOT NULL;
 
-INSERT INTO alembic_version VALUES ('0001');
+INSERT INTO alembic_version VALUES ('0002');
 
 COMMIT;
