@@ -303,6 +303,7 @@ class Link(asyncio.Protocol):
         self.lost = True
         self._error = self._error or exc
         self._session._ended(self)
+        del self._parser  # it knows us too: cycles are left to the collector, at a price
         self._wake()
 
     def _fail(self, error: Exception) -> None:
