@@ -24,19 +24,23 @@ LITELLM: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """How it is called and started; ``minted``: it makes people's identities itself."""
+    """How it is called and started; ``minted``: it makes people's identities itself.
+
+    ``queue_s`` is how long our service lets somebody wait, None for its own default.
+    """
 
     key: str
     name: str
     minted: bool = False
+    queue_s: float | None = None
     lead_s: float = 30.0
     """Real seconds that it may take to start."""
 
     def command(self, folder: Path, port: int, world: int) -> Command:
         """The command that serves it."""
-        if self.key == OURS.key:
+        if self.minted:
             file = folder / "day.toml"
-            file.write_text(configuration(world))
+            file.write_text(configuration(world, self.queue_s))
             where = ("--config", str(file), "--data", str(folder / "data"), "--port", str(port))
             return Command(
                 python("scalix_free", "serve", *where, "--workers", "1"),
@@ -50,8 +54,10 @@ class Contestant:
 
 
 OURS: Final = Contestant("ours", "Scalix Free", minted=True)
+PATIENT: Final = Contestant("ours-25s", "Scalix Free, waiting 25 s", minted=True, queue_s=25.0)
 CONTESTANTS: Final = (
     OURS,
+    PATIENT,
     *(Contestant(key, f"LiteLLM Router, {key}", lead_s=45.0) for key in LITELLM),
     Contestant("priority-list", "plain priority list"),
 )
@@ -75,11 +81,13 @@ use = "never"
 """
 
 
-def configuration(world: int) -> str:
+def configuration(world: int, queue_s: float | None = None) -> str:
     """The TOML of our service: the providers of the day, the best model first."""
     limited = _has_limits()
     best = sorted({model.quality for _, model in offered()}, reverse=True)
     lines = [_HEAD]
+    if queue_s is not None:
+        lines += ["[routing]", f"queue_wait_s = {queue_s}"]
     for provider in PROVIDERS:
         lines += [
             "[[providers]]",
