@@ -35,7 +35,7 @@ class Deadline:
         return self
 
     def __enter__(self) -> None:
-        self._waiting = task = asyncio.current_task()
+        self._waiting = task = asyncio.current_task(self._loop)
         self._cancelled = 0 if task is None else task.cancelling()
         self._has_passed = False
 

@@ -66,115 +66,89 @@ class Flights:
 class Flight:
     """One exchange. It belongs to all who ride on it; the last to leave closes it.
 
-    A task opens it, so that it is opened also where whoever began it leaves before somebody else.
     What has come is kept once for all of them, until they have left; whoever answers bounds how
     much that can be.
     """
+
+    __slots__ = (
+        *("asked", "failure", "is_being_read", "is_open", "is_over", "log", "place"),
+        *("_flights", "_is_closed", "_riders", "_waiting"),
+    )
 
     def __init__(self, flights: Flights, place: tuple[bytes, bool], asked: Asked) -> None:
         self.place = place
         self.asked = asked
         self.failure: BaseException | None = None
+        self.is_open = self.is_over = self.is_being_read = False
+        self.log: list[Sequence[Chunk]] = []
         self._flights = flights
         self._riders = 0
-        self._opening: asyncio.Task[None] | None = None
-        self._is_open = False
-        self._is_over = False
         self._is_closed = False
-        self._is_being_read = False
-        self._log: list[Sequence[Chunk]] = []
         self._waiting: list[asyncio.Future[None]] = []
 
     def board(self) -> None:
         """Ride on it; ends with ``leave``."""
         self._riders += 1
-        if self._opening is None and not self._is_open:
-            self._opening = asyncio.get_running_loop().create_task(self._open())
+
+    async def open(self) -> None:
+        """Open it, for whoever has begun it. Raises as the exchange does."""
+        try:
+            await self.asked.__aenter__()
+        except BaseException as error:
+            self.fail(error)
+            raise
+        self.is_open = True
+        self._wake()
 
     async def is_under_way(self) -> bool:
         """Wait for the first content; False where it failed before, as ``failure`` says."""
-        while not self._is_open and self.failure is None:
-            await self._change()
-        return self._is_open
+        while not self.is_open and self.failure is None:
+            await self.change()
+        return self.is_open
 
-    @property
-    def length(self) -> int:
-        """How often something has come."""
-        return len(self._log)
-
-    async def read(self, at: int) -> Sequence[Chunk]:
-        """What has come after the first ``at`` times, at least one chunk; none once it is over.
-
-        Raises ``Failure`` where it broke.
-        """
-        log = self._log
-        while at == len(log):
-            if isinstance(self.failure, Failure):
-                raise Failure(self.failure.kind, self.failure.message)
-            if self._is_over:
-                return ()
-            if self._is_being_read:
-                await self._change()
-            else:
-                await self._read_on()
-        return log[at] if at == len(log) - 1 else [one for some in log[at:] for one in some]
-
-    async def leave(self, error: BaseException | None) -> None:
-        """Get off. What is over, or nobody rides on, is closed."""
-        self._riders -= 1
-        if self._is_closed or (self._riders and not self._is_over):
-            return
-        self._is_closed = True
-        self._flights.forget(self)
-        if (opening := self._opening) is not None:
-            opening.cancel()
-            await asyncio.wait([opening])
-        failure, self.failure = self.failure, None  # it knows the frames that know us
-        if self._is_open:
-            error = failure or (None if self._is_over else error)
-            await self.asked.__aexit__(type(error) if error else None, error, None)
-
-    async def _open(self) -> None:
-        try:
-            await self.asked.__aenter__()
-        except (Exception, asyncio.CancelledError) as error:
-            self.failure = error
-            self._flights.forget(self)
-        else:
-            self._is_open = True
-        finally:
-            self._opening = None
-            self._wake()
-
-    async def _read_on(self) -> None:
-        """Read for everybody. Who is cancelled here loses nothing: the next one reads on."""
-        self._is_being_read = True
-        try:
-            chunks = await self.asked.read()
-            if chunks:
-                self._log.append(chunks)
-            if not chunks or chunks[-1].finish is not None:
-                self._land()
-        except Failure as failure:
-            self.failure = failure.with_traceback(None)
-            self._flights.forget(self)
-        finally:
-            self._is_being_read = False
-            if self._waiting:
-                self._wake()
-
-    def _land(self) -> None:
-        self._is_over = True
-        self._flights.forget(self)
-        if self._log:
-            self._flights.hear(self, [one for some in self._log for one in some])
-
-    async def _change(self) -> None:
+    async def change(self) -> None:
+        """Wait until something has come, or it ended."""
         waiting = asyncio.get_running_loop().create_future()
         self._waiting.append(waiting)
         await waiting
 
+    def hear(self, chunks: Sequence[Chunk]) -> None:
+        """Note what has come; nothing at the end of all."""
+        if chunks:
+            self.log.append(chunks)
+        if not chunks or chunks[-1].finish is not None:
+            self.is_over = True
+            self._flights.forget(self)
+            if self.log:
+                self._flights.hear(self, [one for some in self.log for one in some])
+        self._wake()
+
+    def fail(self, error: BaseException) -> None:
+        """Note that it broke."""
+        self.failure = error
+        self._flights.forget(self)
+        self._wake()
+
+    def give_up_reading(self) -> None:
+        """Let the next one read on."""
+        self.is_being_read = False
+        self._wake()
+
+    async def leave(self, error: BaseException | None) -> None:
+        """Get off. What is over, or nobody rides on, is closed."""
+        self._riders -= 1
+        if self._is_closed or (self._riders and not self.is_over):
+            return
+        self._is_closed = True
+        self._flights.forget(self)
+        failure, self.failure = self.failure, None  # it knows the frames that know us
+        if self.is_open:
+            error = failure or (None if self.is_over else error)
+            await self.asked.__aexit__(type(error) if error else None, error, None)
+
     def _wake(self) -> None:
+        if not self._waiting:
+            return
         waiting, self._waiting = self._waiting, []
         for one in waiting:
             if not one.done():
@@ -184,8 +158,8 @@ class Flight:
 class Riding:
     """The context of one request on a flight, and its reply.
 
-    Where a flight fails before its first content whoever had joined it tries for themselves, unless
-    the failure lies in the request.
+    Where a flight fails before its first content, or whoever began it leaves before that, whoever
+    had joined it tries for themselves, unless the failure lies in the request.
     """
 
     def __init__(
@@ -237,11 +211,27 @@ class Riding:
         return None if self._flight is None else self._flight.asked.standing
 
     async def read(self) -> Sequence[Chunk]:
-        """See ``core.ports.Reply``."""
-        assert self._flight is not None
-        chunks = await self._flight.read(self._at)
-        self._at = self._flight.length
-        return chunks
+        """See ``core.ports.Reply``. Whoever has read all that is there reads on for everybody."""
+        flight, at = self._flight, self._at
+        assert flight is not None
+        log = flight.log
+        while at == len(log):
+            if isinstance(flight.failure, Failure):
+                raise Failure(flight.failure.kind, flight.failure.message)
+            if flight.is_over:
+                return ()
+            if flight.is_being_read:
+                await flight.change()
+                continue
+            flight.is_being_read = True
+            try:
+                flight.hear(await flight.asked.read())
+            except Failure as failure:
+                flight.fail(failure.with_traceback(None))
+            finally:  # who is cancelled here loses nothing
+                flight.give_up_reading()
+        self._at = len(log)
+        return log[at] if at == len(log) - 1 else [one for some in log[at:] for one in some]
 
     async def _board(self) -> None:
         flight = self._flights.find(self._key, self._call)
@@ -254,9 +244,7 @@ class Riding:
             self._key, self._call, self._candidates, self._claim
         )
         flight.board()
-        if not await flight.is_under_way():
-            assert flight.failure is not None
-            raise flight.failure
+        await flight.open()
         self.answered_by, self.attempts = flight.asked.answered_by, flight.asked.attempts
 
     async def _is_taken_along(self, flight: Flight) -> bool:
