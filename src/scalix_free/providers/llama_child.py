@@ -514,7 +514,7 @@ def _serve(app: App, listener: socket.socket) -> None:
         access_log=False,
         server_header=False,
         date_header=False,
-        # Longer than a client keeps an idle connection (aiohttp 15 s): the client closes first,
+        # Longer than a client keeps an idle connection (ours 15 s): the client closes first,
         # and no request is sent into a connection that is being closed.
         timeout_keep_alive=75,
     )
