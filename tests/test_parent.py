@@ -104,8 +104,13 @@ def of_world(world: RunningWorld, *models: str) -> str:
 
 
 def ask(service: RunningService, timeout: float = 30.0) -> httpx.Response:
-    """One question on a connection of its own."""
-    return httpx.post(f"{service.url}/v1/chat/completions", json=QUESTION, timeout=timeout)
+    """One question on a connection of its own, to be answered anew."""
+    return httpx.post(
+        f"{service.url}/v1/chat/completions",
+        json=QUESTION,
+        headers={"cache-control": "no-cache"},
+        timeout=timeout,
+    )
 
 
 def used(service: RunningService, name: str = "requests_hour") -> int:

@@ -202,9 +202,9 @@ def test_the_whole_way_counts_every_end_once_and_shows_no_callers_words(
     marked = {**QUESTION, "model": words, "user": words, "session_id": words, "user_id": words}
     bodies = [
         marked,
+        QUESTION,
         {**QUESTION, "seed": 1},  # the provider fails
         {**QUESTION, "stream": True, "temperature": 1},  # it breaks off
-        QUESTION,
         {"messages": words},
         {**QUESTION, "n": 2},
     ]
@@ -220,8 +220,8 @@ def test_the_whole_way_counts_every_end_once_and_shows_no_callers_words(
         assert client.post("/api/v1/free/feedback", json=rating).status_code == 200
         text = client.get("/metrics").text
 
-    assert [answer.status_code for answer in answers] == [200, 502, 200, 200, 400, 400, 401]
-    assert "error" in json.loads(answers[2].text.strip().splitlines()[-1].removeprefix("data: "))
+    assert [answer.status_code for answer in answers] == [200, 200, 502, 200, 400, 400, 401]
+    assert "error" in json.loads(answers[3].text.strip().splitlines()[-1].removeprefix("data: "))
     assert words not in text
     assert labels_by_name(text) == NAMES
     found = {key: value for key, value in samples(text).items() if key.name in COUNTS}

@@ -203,7 +203,7 @@ def test_each_way_to_end_counts_once(
     caller.ask(n=2)  # refused
     caller.ask("x" * 200_000)  # refused
     caller.ask(model=fresh.id)  # failed
-    caller.ask(model=fresh.id)  # answered, or it would rest
+    caller.ask("Another.", model=fresh.id)  # answered, or it would rest
     caller.ask(model=alone("429"))  # failed
     caller.stream(model=fresh.id)  # failed, in the middle
     with Raw(caller.url) as raw:  # abandoned
