@@ -78,6 +78,9 @@ answers = {{ ttl_s = 0 }}
 
 [local]
 use = "never"
+
+[policy]
+allow_evaluation_only = true
 """
 
 

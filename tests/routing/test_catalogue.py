@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scalix_free.core.budget import Allowance
 from scalix_free.core.chat import OWN_MODEL
-from scalix_free.routing.catalogue import Catalogue, Gone, Model
+from scalix_free.routing.catalogue import Account, Catalogue, Gone, Model
 from tests.core.held_clock import HeldClock
 from tests.routing.scripted import model
 
@@ -242,3 +243,24 @@ def test_whatever_succeeds_whom_only_those_come_that_are_there_and_once(
     assert set(ids(catalogue.candidates(OWN_MODEL))) == now
     assert all(m.priority <= there[m.id][0] for m in catalogue)
     assert all(m.id not in m.fallbacks for m in catalogue)
+
+
+@pytest.mark.parametrize(
+    ("own", "shared", "renews"),
+    [
+        *(({}, {}, True), ({"rpm": 2}, {}, True)),
+        ({"rpm": 2, "rpd": 2_880}, {}, True),
+        ({"rpm": 2, "rpd": 2_879}, {}, False),
+        ({"rpd": 10**6}, {}, False),
+        ({"rpm": 2}, {"tpd": 32_000_000}, True),
+        ({"rpm": 2}, {"tpd": 2 * 1_440 * 4_096 - 1}, False),
+        ({"tpm": 1}, {"tpd": 10**9}, False),
+        ({"rpm": 30}, {"rpm": 2, "rpd": 2_880}, True),
+    ],
+)
+def test_what_its_minutes_cannot_use_up_is_no_day_s_limit(
+    own: dict[str, int], shared: dict[str, int], renews: bool
+) -> None:
+    account = Account(name="a", allowance=Allowance(**shared))  # type: ignore[arg-type]
+    one = replace(model("m"), account=account, allowance=Allowance(**own))  # type: ignore[arg-type]
+    assert one.renews is renews

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,9 @@ from scalix_free.core.ports import Backend, Clock
 
 UNLIMITED: Final = Allowance()
 AVERAGE_QUALITY: Final = 600
+DAY_MINUTES: Final = 1_440
+USUAL_TOKENS: Final = 4_096
+"""More than what nearly all requests take."""
 
 Why: TypeAlias = Literal["gone", "paid", "alias"]
 
@@ -84,20 +87,19 @@ class Model:
     successor: str | None = None
     terms: Terms = UNKNOWN_TERMS
     barred_for_resale: bool = False
+    renews: bool = field(init=False)
+    """Whether what it gives comes back within a minute: no day limits it, or a day that its minutes
+    cannot use up."""
+
+    def __post_init__(self) -> None:
+        whose = UNLIMITED if self.account is None else self.account.allowance
+        object.__setattr__(self, "renews", _renews(self.allowance, whose))
 
     @property
     def is_metered(self) -> bool:
         """Whether it has a limit, or its account has."""
         account = self.account
         return self.allowance.is_limiting or (account is not None and account.allowance.is_limiting)
-
-    @property
-    def renews(self) -> bool:
-        """Whether no day limits it: what it gives comes back within a minute."""
-        allowances = (
-            [self.allowance] if self.account is None else [self.allowance, self.account.allowance]
-        )
-        return all(allowed.rpd is None and allowed.tpd is None for allowed in allowances)
 
     def lacks(self, needs: Iterable[str]) -> list[str]:
         """Which of these abilities the model does not have."""
@@ -106,6 +108,20 @@ class Model:
     def fits(self, prompt_tokens: int) -> bool:
         """Whether a prompt leaves room for an answer."""
         return self.context_tokens is None or prompt_tokens < self.context_tokens
+
+
+def _renews(*allowances: Allowance) -> bool:
+    rpm = _least(allowed.rpm for allowed in allowances)
+    rpd = _least(allowed.rpd for allowed in allowances)
+    tpd = _least(allowed.tpd for allowed in allowances)
+    if rpm is None:
+        return rpd is None and tpd is None
+    requests = rpm * DAY_MINUTES
+    return (rpd is None or rpd >= requests) and (tpd is None or tpd >= requests * USUAL_TOKENS)
+
+
+def _least(limits: Iterable[int | None]) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
