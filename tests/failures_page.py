@@ -34,8 +34,8 @@ and through the whole service; the second from the rows of
   that the operator wrote, and never raise it.
 - **A model that is gone** (404, 410) gives its place to its successor, where [the
   catalogue](catalogue.md) knows one, for a day; `GET /v1/models` shows it so.
-- Whoever fails three times in a row, or half of its calls within 20 seconds, rests for half a
-  minute, twice as long each time, and is tried again by one real request.
+- Whoever hangs, fails twice in a row, or fails half of its calls where those are many, rests for
+  half a minute, twice as long each time, and is tried again by one real request.
 
 Providers without any limit of their own are not counted: of what follows for a budget, they know
 only that rest.

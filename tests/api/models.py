@@ -7,7 +7,7 @@ from tests.service import Model
 from tests.world import FAULTS, Behaviour, RunningWorld, Seen
 
 GOOD = "world/good"
-FRESH_ONES = 120
+FRESH_ONES = 250
 
 
 def alone(fault: str) -> str:

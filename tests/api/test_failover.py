@@ -120,9 +120,10 @@ def test_who_answers_is_not_left(caller: Caller, fault: str, streamed: bool) -> 
 @BOTH
 @pytest.mark.parametrize("fault", FAILING)
 def test_another_takes_over_before_the_first_content(
-    caller: Caller, fault: str, streamed: bool
+    caller: Caller, fresh: Fresh, fault: str, streamed: bool
 ) -> None:
-    said, headers = ask(caller, then_good(fault), streamed)
+    fresh.behave(fault)
+    said, headers = ask(caller, fresh.then_good, streamed)
     assert said == ECHO
     assert (headers["x-scalix-attempts"], headers["x-scalix-model"]) == ("2", GOOD)
     assert caller.used()["requests_day"] == 1
@@ -144,9 +145,12 @@ def test_an_endless_event_is_no_first_content(caller: Caller) -> None:
 
 @BOTH
 @pytest.mark.parametrize("fault", FAILING)
-def test_without_another_the_failure_is_told(caller: Caller, fault: str, streamed: bool) -> None:
+def test_without_another_the_failure_is_told(
+    caller: Caller, fresh: Fresh, fault: str, streamed: bool
+) -> None:
     status, code = FAILING[fault]
-    response = caller.ask(model=alone(fault), stream=streamed)
+    fresh.behave(fault)
+    response = caller.ask(model=fresh.id, stream=streamed)
     refused(response, status, code)
     assert response.headers["x-scalix-attempts"] == "1"
     assert "x-scalix-model" not in response.headers
@@ -174,8 +178,9 @@ def test_a_budget_that_returns_late_is_not_waited_for(fresh: Fresh, caller: Call
     assert "retry-after" not in response.headers
 
 
-def test_when_all_were_tried_nobody_should_try_again(caller: Caller) -> None:
-    response = caller.ask(model=alone("500"))
+def test_when_all_were_tried_nobody_should_try_again(caller: Caller, fresh: Fresh) -> None:
+    fresh.behave("500")
+    response = caller.ask(model=fresh.id)
     error = refused(response, *UPSTREAM_ERROR)
     assert error.message.startswith("All free models currently unavailable")
     assert not error.retryable

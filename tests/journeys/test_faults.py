@@ -12,6 +12,7 @@ from tests.world import FAULTS
 ANSWERED: Final = "answered"
 ERROR: Final = "502 `upstream_error`"
 TIMEOUT: Final = "504 `upstream_timeout`"
+HUNG: Final = "model rests for 30 s"
 SPENT: Final = "503 `no_free_model_available`"
 TOO_LONG: Final = "400 `context_length_exceeded`"
 INVALID: Final = "400 `invalid_request`"
@@ -25,9 +26,9 @@ OF_THE_REQUEST: Final = {INVALID, BLOCKED}
 EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
     "normal": (ANSWERED, ANSWERED),
     "slow": (ANSWERED, ANSWERED),
-    "hang": (TIMEOUT, TIMEOUT),
-    "hang-head": (TIMEOUT, TIMEOUT),
-    "stall": (TIMEOUT, CUT_LATE),
+    "hang": (TIMEOUT, TIMEOUT, HUNG),
+    "hang-head": (TIMEOUT, TIMEOUT, HUNG),
+    "stall": (TIMEOUT, CUT_LATE, HUNG),
     "reset": (ERROR, ERROR),
     "cut": (ERROR, CUT),
     "cut-reset": (ERROR, CUT),
@@ -43,7 +44,7 @@ EXPECTED: Final[Mapping[str, tuple[str, ...]]] = {
     "429": (SPENT, SPENT, "model rests for 7 s"),
     "429-bare": (SPENT, SPENT, "model rests for 10 s, longer each time"),
     "500": (ERROR, ERROR),
-    "504": (TIMEOUT, TIMEOUT),
+    "504": (TIMEOUT, TIMEOUT, HUNG),
     "503": (ERROR, ERROR),
     "gemini-day": (SPENT, SPENT, "model rests until its day ends", "model has 20 requests a day"),
     "gemini-minute": (SPENT, SPENT, "model rests for 12.5 s", "model has 5 requests a minute"),

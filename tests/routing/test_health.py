@@ -18,12 +18,24 @@ def trips(outcomes: str, *, every_ms: int = 1_000) -> list[int]:
 @pytest.mark.parametrize(
     ("outcomes", "expected"),
     [
-        *(("xx", []), ("xxx", [3]), ("xxxxxxx", [3, 6])),
-        *((".x.x.x", [6]), ("....x", []), ("..xx.x", [6]), (".....", [])),
+        *(("x", []), ("xx", [2]), ("xxxxx", [2, 4]), ("x.x.x", [5])),
+        *((".x.x.x", [6]), ("....x", []), ("..xx.x", [4]), (".....", [])),
     ],
 )
-def test_it_trips_on_three_in_a_row_or_on_half_of_five(outcomes: str, expected: list[int]) -> None:
+def test_of_few_two_in_a_row_are_enough_or_half_of_five(outcomes: str, expected: list[int]) -> None:
     assert trips(outcomes) == expected
+
+
+def test_of_many_it_takes_five_in_a_row_or_half_of_them() -> None:
+    assert trips("." * 15 + "xxxx", every_ms=100) == []
+    assert trips("." * 15 + "xxxxx", every_ms=100) == [20]
+    assert trips("." * 5 + "xx.xx.x", every_ms=100) == []
+    assert trips("." * 3 + "xx.xx", every_ms=100) == [8]
+
+
+def test_one_that_hung_counts_as_two() -> None:
+    assert Breaker().hear(0, failed=True, hung=True)
+    assert not Breaker().hear(0, failed=True)
 
 
 def test_what_is_long_past_is_forgotten() -> None:

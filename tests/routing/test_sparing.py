@@ -12,7 +12,6 @@ from scalix_free.core.budget import DAY_MS, WHOLE, Allowance
 from scalix_free.core.chat import Call, Chunk
 from scalix_free.core.errors import Failure, Kind
 from scalix_free.routing.attempts import RESERVE, Asked, Exhausted
-from scalix_free.routing.budgets import ROLLING_PACE
 from scalix_free.routing.catalogue import Account, Catalogue, Model
 from scalix_free.routing.claim import UNBOUNDED, Claim
 from scalix_free.routing.plan import ALIKE, DAY_AHEAD, LEVEL, Ranking
@@ -131,16 +130,19 @@ def test_of_one_priority_the_better_one_comes_first_of_two_the_better_priority()
 
 
 @lived
-async def test_a_rolling_day_is_ahead_once_half_of_it_is_used() -> None:
+async def test_a_rolling_day_begins_with_its_first_use_and_ends_when_that_comes_back() -> None:
     one = limited("roll/a", rpd=10, zone=None)
     desk = Desk(one)
     spending = desk.router.attempts.spending
-    assert spending.spare(one) == ROLLING_PACE
-    for _ in range(6):
+    assert spending.spare(one) == 0
+    for _ in range(5):
         await desk.ask(UNBOUNDED)
-    assert spending.spare(one) == ROLLING_PACE - 600
-    await asyncio.sleep(DAY_MS / 4000)
-    assert spending.spare(one) == ROLLING_PACE - 450
+    assert spending.spare(one) == 100 - 500  # the first use was on pace, as far as anybody knows
+    await asyncio.sleep(DAY_MS / 2000)
+    assert spending.spare(one) == 600 - 250  # half of what is not heard of is taken for back
+    await asyncio.sleep(DAY_MS / 1000)
+    await desk.ask(UNBOUNDED)
+    assert spending.spare(one) == 1000 - 100
 
 
 # ── Sparing ──────────────────────────────────────────────────────────────────────────────────

@@ -53,12 +53,15 @@ class Learning:
         self.qualities = qualities
         self._is_alone = is_alone
 
-    def hear(self, model: Model, verdict: Verdict, sample: Sample, now_ms: int) -> bool:
+    def hear(
+        self, model: Model, verdict: Verdict, sample: Sample, now_ms: int, *, hung: bool = False
+    ) -> bool:
         """Note how a call ended; whether the model should rest now."""
         self.qualities.of(model).hear(sample, now_ms)
         if verdict is Verdict.NEUTRAL:
             return False
-        trips = self.health.breaker(model.id).hear(now_ms, failed=verdict is Verdict.FAILURE)
+        failed = verdict is Verdict.FAILURE
+        trips = self.health.breaker(model.id).hear(now_ms, failed=failed, hung=hung)
         if sample.first_token_ms is not None:
             self.health.first_token(model.id).hear(sample.first_token_ms / 1000)
         return trips and not self._is_alone
@@ -146,8 +149,9 @@ class Attempt:
         finally:
             findings = tuple(self._findings(error))
             verdict = self._verdict(error)
+            hung = isinstance(error, Failure) and error.kind is Kind.TIMEOUT
             if (sample := self._sample(error)) is not None and learning.hear(
-                self.model, verdict, sample, now_ms
+                self.model, verdict, sample, now_ms, hung=hung
             ):
                 findings += (Finding(Extent.MODEL, Act.TRIP),)
             await self._spent.close(tokens=self._tokens(error), verdict=verdict, findings=findings)

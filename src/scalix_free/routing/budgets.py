@@ -42,8 +42,6 @@ from scalix_free.routing.catalogue import UNLIMITED, Account, Model
 from scalix_free.routing.claim import Claim
 
 HOUR_MS: Final = 3_600_000
-ROLLING_PACE: Final = 500
-"""The part of a rolling day that may be used before it counts as scarce: it has no evening."""
 BEAT_S: Final = 20.0
 """Two beats may fail before a call in flight loses its slot."""
 
@@ -94,6 +92,7 @@ class Spending:
         self._shorts: OrderedDict[tuple[str, int], tuple[int, Short]] = OrderedDict()
         self._books: dict[str, _Books] = {}
         self._used: dict[str, _Used] = {}
+        self._rolling_since_ms: dict[str, int] = {}
         self._troubled: set[str] = set()
         self._days = Days()
 
@@ -121,14 +120,23 @@ class Spending:
         if not model.is_metered or model.renews:
             return WHOLE
         now_ms = self._clock()
-        books = self._books_of(model, now_ms)
-        passed = _passed(books.end_ms, now_ms)
         parts = [
-            passed - self._used_part(scope, now_ms)
-            for scope in books.scopes
+            self._passed(scope, now_ms) - self._used_part(scope, now_ms)
+            for scope in self._books_of(model, now_ms).scopes
             if scope.allowance.rpd is not None or scope.allowance.tpd is not None
         ]
         return min(parts, default=WHOLE)
+
+    def _passed(self, scope: Scope, now_ms: int) -> int:
+        """The part of a scope's day that has passed, in thousandths.
+
+        A rolling day begins where its use as it was first seen would have been on pace, and once it
+        is over it stays so: what was spent a day ago comes back, hour by hour.
+        """
+        if scope.day_end_ms:
+            return WHOLE - min(max(scope.day_end_ms - now_ms, 0), DAY_MS) * WHOLE // DAY_MS
+        since_ms = self._rolling_since_ms.get(scope.key, now_ms)
+        return min((now_ms - since_ms) * WHOLE // DAY_MS, WHOLE)
 
     def _used_part(self, scope: Scope, now_ms: int) -> int:
         known = self._used.get(scope.key)
@@ -138,6 +146,11 @@ class Spending:
             return known.part
         kept_ms = max(DAY_MS - (now_ms - known.at_ms), 0)
         return known.part * kept_ms // DAY_MS
+
+    def _note_used(self, scope: Scope, part: int, now_ms: int) -> None:
+        self._used[scope.key] = _Used(part, scope.day_end_ms, now_ms)
+        if not scope.day_end_ms:
+            self._rolling_since_ms.setdefault(scope.key, now_ms - part * DAY_MS // WHOLE)
 
     async def take(self, model: Model, claim: Claim, rid: bytes, tokens: int) -> Spent | Short:
         """Spend one call, if all budgets that it touches have it. Raises ``StoreUnavailable``."""
@@ -160,7 +173,7 @@ class Spending:
             return taken
         for scope, part in zip(books.scopes, taken.used, strict=False):  # shares come after them
             if part >= 0:
-                self._used[scope.key] = _Used(part, scope.day_end_ms, now_ms)
+                self._note_used(scope, part, now_ms)
         return Spent(self, books, ask, taken.at_ms)
 
     async def left_today(self, models: Iterable[Model]) -> Mapping[str, int]:
@@ -293,13 +306,6 @@ class _Used(NamedTuple):
     part: int
     end_ms: int
     at_ms: int
-
-
-def _passed(end_ms: int, now_ms: int) -> int:
-    """The part of a day that has passed, in thousandths."""
-    if not end_ms:
-        return ROLLING_PACE
-    return WHOLE - min(max(end_ms - now_ms, 0), DAY_MS) * WHOLE // DAY_MS
 
 
 class _Books(NamedTuple):

@@ -1,9 +1,10 @@
 """Whether a model answers at present, and how soon: learned from real traffic alone.
 
-Breaker      trips on 3 failures in a row, or when at least half of 5 or more calls within 20 s
-             failed. Others wait for 5 in a row; where a few calls a minute are all there is, that
-             wastes more of them (``benchmarks/results/scarcity.md``). What a trip means for the
-             budget is a rule of ``core.budget``.
+Breaker      trips on 5 failures in a row, or when at least half of 5 or more calls within 20 s
+             failed (figures: Envoy's outlier detection, and the research notes on quotas, section
+             6.2); where calls are fewer than that, on 2 in a row, since a few a minute are all
+             there is. A call that hung counts as two: it has cost somebody a minute. What a trip
+             means for the budget is a rule of ``core.budget``.
 FirstToken   how long the first token may take, from how long it took: the retransmission timer
              of RFC 6298, doubled
 """
@@ -16,7 +17,8 @@ from typing import Final
 
 WINDOW_MS: Final = 20_000
 LEAST_CALLS: Final = 5
-MOST_IN_A_ROW: Final = 3
+MOST_IN_A_ROW: Final = 5
+MOST_OF_FEW: Final = 2
 
 LEAST_SAMPLES: Final = 8
 LEAST_WAIT_S: Final = 3.0
@@ -35,19 +37,21 @@ class Breaker:
     recent: deque[tuple[int, bool]] = field(default_factory=deque)
     failures_in_a_row: int = 0
 
-    def hear(self, now_ms: int, *, failed: bool) -> bool:
+    def hear(self, now_ms: int, *, failed: bool, hung: bool = False) -> bool:
         """Note how a call ended; whether the model should rest now."""
-        self.failures_in_a_row = self.failures_in_a_row + 1 if failed else 0
+        weight = 2 if hung else 1
+        self.failures_in_a_row = self.failures_in_a_row + weight if failed else 0
         recent = self.recent
         recent.append((now_ms, failed))
         while recent[0][0] <= now_ms - WINDOW_MS:
             recent.popleft()
         if not failed:
             return False
-        failures = sum(failed for _, failed in recent)
-        trips = self.failures_in_a_row >= MOST_IN_A_ROW or (
-            len(recent) >= LEAST_CALLS and failures * 2 >= len(recent)
-        )
+        if len(recent) < LEAST_CALLS:
+            trips = self.failures_in_a_row >= MOST_OF_FEW
+        else:
+            failures = sum(failed for _, failed in recent)
+            trips = self.failures_in_a_row >= MOST_IN_A_ROW or failures * 2 >= len(recent)
         if trips:
             recent.clear()
             self.failures_in_a_row = 0
