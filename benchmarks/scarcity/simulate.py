@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
+import random
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -67,7 +68,7 @@ class Policy:
     ``order`` is how candidates are ordered, ``headroom`` the part of a day that may be spent at
     once (thousandths), ``trip_after`` so many failures in a row, ``attempts`` upstream calls of one
     request, ``queue_s`` how long one may wait. For ``hold_s`` a request waits for what comes back
-    each minute, before it spends a day's budget that is not ``reserve`` (a part) behind its pace.
+    by then, before it spends a day's budget that is not ``reserve`` (a part) behind its pace.
     ``profile``: pace follows the day's demand, which is then taken to be known, not the clock.
     """
 
@@ -78,8 +79,7 @@ class Policy:
     queue_s: float = 8.0
     waiting: int = 64
     hold_s: float = 0.0
-    reserve: float = 0.0
-    span: float = 0.001
+    reserve: float = 0.1
     profile: bool = False
 
 
@@ -167,21 +167,28 @@ class Router:
     ) -> tuple[Candidate, bytes, int] | float:
         """The first candidate that gives, or the moment at which one may."""
         now_ms = _now_ms()
+        ordered = [one for one in self._ordered(now_ms) if one.name not in tried]
+        held_until_s = came_s + self.policy.hold_s
+        spared: list[Candidate] = []
+        if self.policy.hold_s and (now_ms - BEGIN_MS) / 1000 < held_until_s - 0.01 and not tried:
+            spared = [one for one in ordered if self._is_spared(one, now_ms)]
+        found = self._first(question, received, [one for one in ordered if one not in spared])
+        if isinstance(found, float) and spared and found > held_until_s:
+            found = self._first(question, received, spared)
+        return found
+
+    def _first(
+        self, question: Question, received: int, candidates: Sequence[Candidate]
+    ) -> tuple[Candidate, bytes, int] | float:
+        """The first of these that gives, or the moment at which one may."""
+        now_ms = _now_ms()
         rid = next(self._rids)
         tokens = round(question.prompt_tokens * ESTIMATE) + 12 + CAP_TOKENS
         earliest_ms: int | None = None
         reasons = []
-        for candidate in self._ordered(now_ms, question):
-            if candidate.name in tried:
-                continue
-            held_s = came_s + self._hold_s(candidate, now_ms)
-            if (now_ms - BEGIN_MS) / 1000 < held_s - 0.01:
-                held_ms = BEGIN_MS + int(held_s * 1000)
-                earliest_ms = held_ms if earliest_ms is None else min(earliest_ms, held_ms)
-                continue
-            headroom = self.policy.headroom
+        for candidate in candidates:
             candidate.scopes = tuple(_scopes(candidate.provider, candidate.model, now_ms))
-            ask = Take(rid, candidate.scopes, tokens, headroom, received)
+            ask = Take(rid, candidate.scopes, tokens, self.policy.headroom, received)
             budgets = [self._budgets[scope.key] for scope in candidate.scopes]
             gave = take(budgets, ask, now_ms)
             if isinstance(gave, Taken):
@@ -196,7 +203,7 @@ class Router:
             earliest_ms = now_ms + 60_000
         return (max(earliest_ms, now_ms + 50) - BEGIN_MS) / 1000
 
-    def _ordered(self, now_ms: int, question: Question) -> Sequence[Candidate]:
+    def _ordered(self, now_ms: int) -> Sequence[Candidate]:
         return sorted(self._candidates, key=lambda one: self._rank(one, now_ms))
 
     def _rank(self, candidate: Candidate, now_ms: int) -> float:
@@ -210,17 +217,17 @@ class Router:
             has_day = any(limit.rpd or limit.tpd for limit in limits)
             return (2 if has_day else 0) - quality
         spare = min((self._spare(scope, now_ms) for scope in candidate.scopes), default=1.0)
-        weight = float(self.policy.order.partition(":")[2] or 1)
-        return -(quality + weight * spare)
+        kind, _, weight = self.policy.order.partition(":")
+        if kind == "ahead":  # what is behind the clock has no advantage over what is on it
+            spare = min(spare, 0.0)
+        return -(quality + float(weight or 1) * spare)
 
-    def _hold_s(self, candidate: Candidate, now_ms: int) -> float:
-        """How long a request waits before it spends a day's budget: the longer, the scarcer."""
+    def _is_spared(self, candidate: Candidate, now_ms: int) -> bool:
+        """Whether its day is scarce, so that others are waited for."""
         limits = (candidate.provider.allowance, candidate.model.allowance)
         if not any(limit.rpd or limit.tpd for limit in limits):
-            return 0.0
-        spare = min(self._spare(scope, now_ms) for scope in candidate.scopes)
-        scarcity = (self.policy.reserve - spare) / self.policy.span
-        return self.policy.hold_s * min(max(scarcity, 0.0), 1.0)
+            return False
+        return min(self._spare(scope, now_ms) for scope in candidate.scopes) < self.policy.reserve
 
     def _spare(self, scope: Scope, now_ms: int) -> float:
         """How far a day's budget is behind the clock; 1 where nothing lasts a day."""
@@ -419,39 +426,51 @@ HEADINGS: Final = (
     *("policy", "answers", "of those within limits", "worth of the bound"),
     *("wasted per 100", "p50, s", "p95, s", "Jain"),
     *("attacked: honest served", "Jain", "wasted per 100", "hostile answers"),
+    *("quiet: worth of the bound", "p50, s"),
 )
-_SPARE: Final = Policy(order="spare:0.3", headroom=WHOLE)
+_SPARE: Final = Policy(order="spare:0.3", headroom=WHOLE, trip_after=2)
+_PATIENT: Final = replace(_SPARE, hold_s=25, queue_s=25)
 POLICIES: Final = (
     ("by quality", Policy(headroom=WHOLE)),
+    ("by quality, rests after 5 failures", Policy(headroom=WHOLE, trip_after=5)),
     ("by quality, headroom 0.3", Policy(headroom=300)),
     ("what renews first", Policy(order="renewing", headroom=WHOLE)),
-    ("behind pace first", _SPARE),
-    ("behind pace first, headroom 0.5", replace(_SPARE, headroom=500)),
-    ("the same, headroom 0.2", replace(_SPARE, headroom=200)),
-    ("the same, waits 8 s before it spends a scarce day", replace(_SPARE, hold_s=8, reserve=0.1)),
-    ("15 s", replace(_SPARE, hold_s=15, queue_s=15, reserve=0.1)),
-    ("25 s", replace(_SPARE, hold_s=25, queue_s=25, reserve=0.1)),
-    ("25 s, a fifth behind pace", replace(_SPARE, hold_s=25, queue_s=25, reserve=0.2)),
-    (
-        "up to 30 s, the longer the scarcer",
-        replace(_SPARE, hold_s=30, queue_s=30, reserve=0.1, span=0.2),
-    ),
-    (
-        "25 s, pace by the true demand",
-        replace(_SPARE, hold_s=25, queue_s=25, profile=True),
-    ),
+    ("behind the clock first", _SPARE),
+    ("headroom 0.5", replace(_SPARE, headroom=500)),
+    ("headroom 0.2", replace(_SPARE, headroom=200)),
+    ("waits 8 s for what comes back", replace(_SPARE, hold_s=8)),
+    ("15 s", replace(_SPARE, hold_s=15, queue_s=15)),
+    ("25 s", _PATIENT),
+    ("25 s, headroom 0.5", replace(_PATIENT, headroom=500)),
+    ("25 s, headroom 0.3", replace(_PATIENT, headroom=300)),
+    ("25 s, rests after 5 failures", replace(_PATIENT, trip_after=5)),
+    ("25 s, ahead of the clock last", replace(_PATIENT, order="ahead:1")),
+    ("25 s, a fifth behind the clock", replace(_PATIENT, reserve=0.2)),
+    ("25 s, pace by the true demand", replace(_PATIENT, profile=True)),
 )
+QUIET: Final = 0.2
+"""The part of the ordinary day's people who come on the quiet day."""
+
+
+def quiet(day: Demand, seed: int) -> Demand:
+    """The same day with fewer people."""
+    chance = random.Random(seed)
+    names = sorted(day.asked())
+    come = {name for name in names if chance.random() < QUIET}
+    return replace(day, questions=tuple(q for q in day.questions if q.person.name in come))
 
 
 def row(name: str, policy: Policy, days: Sequence[tuple[Demand, Bound]]) -> tuple[str, ...]:
-    """A policy's line: the ordinary day, then the attacked one."""
-    (ordinary, bound), (attacked, _) = days
+    """A policy's line: the ordinary day, the attacked one, the quiet one."""
+    (ordinary, bound), (attacked, _), (few, least) = days
     found, under = simulate(policy, ordinary).figures, simulate(policy, attacked).figures
+    calm = simulate(policy, few).figures
     return (
         *(name, f"{found.answered:,}", f"{found.share:.1%}", f"{found.worth / bound.worth:.1%}"),
         *(f"{100 * found.wasted_per_answer:.2f}", f"{found.p50_s:.1f}", f"{found.p95_s:.1f}"),
         *(f"{found.jain:.3f}", f"{under.share:.1%}", f"{under.jain:.3f}"),
         *(f"{100 * under.wasted_per_answer:.2f}", f"{under.hostile:,}"),
+        *(f"{calm.worth / least.worth:.1%}", f"{calm.p50_s:.1f}"),
     )
 
 
@@ -460,10 +479,9 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.scarcity.simulate", description=__doc__)
     parser.add_argument("--seed", type=int, default=SEED)
     told = parser.parse_args(arguments)
-    made = (
-        demand(told.seed, crowd=ORDINARY_CROWD),
-        demand(told.seed, crowd=ATTACKED_CROWD, hostile=True),
-    )
+    ordinary = demand(told.seed, crowd=ORDINARY_CROWD)
+    attacked = demand(told.seed, crowd=ATTACKED_CROWD, hostile=True)
+    made = (ordinary, attacked, quiet(ordinary, told.seed))
     days = [(day, optimum(day)) for day in made]
     print(markdown(HEADINGS, [row(name, policy, days) for name, policy in POLICIES]))
 
