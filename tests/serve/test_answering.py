@@ -916,7 +916,7 @@ async def test_without_a_session_of_its_own_a_call_is_of_the_caller_s(desk: Desk
 
 async def test_what_failed_counts_in_no_session(desk: Desk) -> None:
     service = desk.service(
-        ScriptedBackend(failure(), *GOOD), known=OWNER, session_of=sessions_of(1)
+        ScriptedBackend(failure(Kind.EMPTY), *GOOD), known=OWNER, session_of=sessions_of(1)
     )
     for _ in range(3):
         async with desk.ask(service) as refused:
