@@ -118,6 +118,7 @@ class Lived:
 
 def live(contestant: Contestant, day: Day, log: Path | None = None) -> Lived:
     """Start the world, the contestant and the crowd by one clock, and wait for the night."""
+    day = replace(day, factor=min(day.factor, contestant.most_factor))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=_quick_folder())))
         logs = log or folder
