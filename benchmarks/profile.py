@@ -24,7 +24,11 @@ _REQUESTS = 500
 """Asked at a time, until the recording ends."""
 _WARMUP = 1000
 _SHOWN = 30
-_WAITING = ("_worker (concurrent/futures/", "ThreadedChildWatcher._do_waitpid (asyncio/")
+_WAITING = (
+    "_worker (concurrent/futures/",
+    "ThreadedChildWatcher._do_waitpid (asyncio/",
+    "_connection_worker_thread (aiosqlite/",
+)
 """Threads that wait in a lock, which py-spy takes for work."""
 
 

@@ -45,9 +45,6 @@ requests_per_day = 1000
 requests_per_hour = 1000000
 requests_per_day = 1000000
 
-[caches]
-answers = {{ ttl_s = 0 }}
-
 [local]
 use = "never"
 
