@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from scalix_free.core.cache import CacheUse
 from scalix_free.core.chat import Call, Chunk, ToolCall, Usage
+from scalix_free.core.errors import Failure, Kind
 from scalix_free.routing.answers import MOST_ANSWER_BYTES, MOST_BYTES, PIECE_CHARS, Answers
 from scalix_free.routing.attempts import Asked, Exhausted
-from scalix_free.routing.catalogue import Catalogue
+from scalix_free.routing.catalogue import Catalogue, Gone
 from scalix_free.routing.claim import Claim
 from scalix_free.routing.preferences import Preferences
 from scalix_free.wire.answer import Collected
@@ -38,7 +39,7 @@ class Desk:
         self.preferences = Preferences(3_600_000, 100)
         self.answers = Answers(
             attempts(clock=self.clock),
-            catalogue=Catalogue(self.models),
+            catalogue=Catalogue(self.models, [Gone(id="old", provider="x", successor="best")]),
             preferences=self.preferences,
             clock=self.clock,
             ttl_ms=TTL_S * 1000,
@@ -298,3 +299,12 @@ async def test_their_memory_is_bounded() -> None:
 
     assert MOST_BYTES - MOST_ANSWER_BYTES < desk.answers.size_bytes <= MOST_BYTES
     assert len(desk.answers) == MOST_BYTES // (MOST_ANSWER_BYTES - 1_024 + 600)
+
+
+async def test_who_names_a_model_that_is_gone_gets_no_answer_of_its_heir_s_fallback_again() -> None:
+    desk = Desk(Failure(Kind.EMPTY, "Nothing."))
+    assert (await desk.ask())[0].answered_by == "other"
+    desk.best.steps = GOOD
+
+    asked, _ = await desk.ask(CALL._replace(model="old"))
+    assert (asked.cache, asked.answered_by) == (CacheUse.MISS, "best")

@@ -126,7 +126,7 @@ class Answers:
         """Answer with what is kept, along with whoever asks the same now, or anew."""
         if not is_context_free(call):
             return self._asker.open(call, candidates, claim)
-        is_named = call.model != OWN_MODEL and self._catalogue.get(call.model) is not None
+        is_named = call.model != OWN_MODEL and self._catalogue.has(call.model)
         key = self._key(call, call.model if is_named else OWN_MODEL, claim)
         kept = self._kept.get(key)
         if kept is not None and self._suits(
