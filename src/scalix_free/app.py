@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -181,7 +181,7 @@ async def open_app(
                     started_at=runtime.started_at,
                 ),
             )
-            async with _watching(metrics, service.router):
+            async with _beside(_keep_telling(metrics, service.router)):
                 yield App(service=service, http=http, errors=errors)
     finally:
         metrics.write()
@@ -273,6 +273,33 @@ def _service(
     )
 
 
+class _Shared(Protocol):
+    """What is known of what other workers were told."""
+
+    async def refresh(self) -> None: ...
+
+    async def keep_fresh(self) -> None: ...
+
+
+@asynccontextmanager
+async def _fresh(known: _Shared) -> AsyncIterator[None]:
+    """Known from the start, where the store is there, and kept fresh until left."""
+    with contextlib.suppress(StoreUnavailable):  # it is tried again
+        await known.refresh()
+    async with _beside(known.keep_fresh()):
+        yield
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """Have something done beside, until left."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
 @asynccontextmanager
 async def _taste(
     settings: Settings, ratings: Ratings, metrics: Metrics, clock: Clock
@@ -287,13 +314,8 @@ async def _taste(
         ),
         clock=clock,
     )
-    with contextlib.suppress(StoreUnavailable):  # it is tried again
-        await feedback.refresh()
-    refreshing = asyncio.create_task(feedback.keep_fresh())
-    try:
+    async with _fresh(feedback):
         yield feedback
-    finally:
-        refreshing.cancel()
 
 
 def _router(
@@ -373,45 +395,39 @@ async def _people(
     keyring = Keyring(runtime.secret)
     known, revocations = KnownKeys(clock), Revocations(store, clock)
     identifier = Identifier(_limits(settings), keyring, clock, revocations.__contains__)
-    with contextlib.suppress(StoreUnavailable):  # it is tried again
-        await revocations.refresh()
-    refreshing = asyncio.create_task(revocations.keep_fresh())
-    try:
-        async with Outbox(_mailer(settings)) as outbox:
-            yield People(
-                callers=Callers(identifier, store, known, clock),
-                sessions=Sessions(
-                    keyring=keyring,
-                    mint=Mint(keyring),
-                    puzzles=Puzzles(keyring, clock),
-                    pricing=_pricing(settings),
-                    ledger=ledger,
-                    once=ledger,
-                    accounts=store,
-                    clock=clock,
-                ),
-                accounts=Accounts(
-                    keyring=keyring,
-                    known=known,
-                    ledger=ledger,
-                    store=store,
-                    mailer=outbox,
-                    mail_limits=MailLimits(
-                        mailbox=mail_policy("mailbox"),
-                        address=mail_policy("address"),
-                        network=mail_policy("network"),
-                    ),
-                    disposable=read_domains(DISPOSABLE.read_text("utf-8")),
-                    public_url=runtime.public_url,
-                    clock=clock,
-                ),
-                store=store,
+    async with _fresh(revocations), Outbox(_mailer(settings)) as outbox:
+        yield People(
+            callers=Callers(identifier, store, known, clock),
+            sessions=Sessions(
+                keyring=keyring,
+                mint=Mint(keyring),
+                puzzles=Puzzles(keyring, clock),
+                pricing=_pricing(settings),
+                ledger=ledger,
+                once=ledger,
+                accounts=store,
+                clock=clock,
+            ),
+            accounts=Accounts(
+                keyring=keyring,
                 known=known,
-                revocations=revocations,
-                identifier=identifier,
-            )
-    finally:
-        refreshing.cancel()
+                ledger=ledger,
+                store=store,
+                mailer=outbox,
+                mail_limits=MailLimits(
+                    mailbox=mail_policy("mailbox"),
+                    address=mail_policy("address"),
+                    network=mail_policy("network"),
+                ),
+                disposable=read_domains(DISPOSABLE.read_text("utf-8")),
+                public_url=runtime.public_url,
+                clock=clock,
+            ),
+            store=store,
+            known=known,
+            revocations=revocations,
+            identifier=identifier,
+        )
 
 
 def _mailer(settings: Settings) -> Mailer:
@@ -600,20 +616,11 @@ async def _model_ready(runtime: Runtime, service: Service, session: Session) -> 
         return False
 
 
-@asynccontextmanager
-async def _watching(metrics: Metrics, router: Router) -> AsyncIterator[None]:
-    """Let the other workers know how models stand, until left."""
-
-    async def watch() -> None:
-        while True:
-            metrics.note_models(router.states())
-            await asyncio.sleep(STATES_S)
-
-    watching = asyncio.create_task(watch())
-    try:
-        yield
-    finally:
-        watching.cancel()
+async def _keep_telling(metrics: Metrics, router: Router) -> None:
+    """Let the other workers know how models stand."""
+    while True:
+        metrics.note_models(router.states())
+        await asyncio.sleep(STATES_S)
 
 
 async def _metrics(

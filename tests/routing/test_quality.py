@@ -63,8 +63,8 @@ def test_slow_truncated_refused_and_wasteful_answers_are_worth_less() -> None:
 def test_ratings_of_people_move_the_score_by_a_quarter_at_most() -> None:
     liked, disliked = Quality(800), Quality(800)
     for n in range(1_000):
-        liked.rate(1, n)
-        disliked.rate(-1, n)
+        liked.liked.add(1.0, n)
+        disliked.liked.add(0.0, n)
     assert 950 < liked.score(1_000) <= 1_000
     assert 600 <= disliked.score(1_000) < 650
 

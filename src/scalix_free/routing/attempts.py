@@ -289,15 +289,20 @@ class Attempting:
         try:
             await attempt.begin(self._patience_s(model, call), self._all.patience.idle_s)
         except Failure as failure:
-            await self._end(attempt, failure)
-            self._failures.append(failure.with_traceback(None))  # which would hold this very list
+            await self._lose(attempt, failure)
             return False
         except BaseException as error:
             await self._end(attempt, error)
             raise
-        self._attempt = attempt
-        self.answered_by = model.id
+        self._win(attempt)
         return True
+
+    def _win(self, attempt: Attempt) -> None:
+        self._attempt, self.answered_by = attempt, attempt.model.id
+
+    async def _lose(self, attempt: Attempt, failure: Failure) -> None:
+        await self._end(attempt, failure)
+        self._failures.append(failure.with_traceback(None))  # which would hold this very list
 
     async def _race(self, first: Attempt, late_s: float, waiting: list[Model]) -> bool:
         """Try one, and the next beside it if it is late; who comes second is closed at once."""
@@ -321,12 +326,12 @@ class Attempting:
         while (done := await race.next()) is not None:
             attempt, error = done
             if error is None:
-                self._attempt, self.answered_by = attempt, attempt.model.id
+                self._win(attempt)
                 return True
-            await self._end(attempt, error)
             if not isinstance(error, Failure):
+                await self._end(attempt, error)
                 raise error
-            self._failures.append(error.with_traceback(None))
+            await self._lose(attempt, error)
             if error.kind in FINAL:
                 return False
         return False

@@ -117,10 +117,6 @@ class Quality:
         self.success.add(1.0 if sample.succeeded else 0.0, now_ms)
         self.value.add(sample.value, now_ms)
 
-    def rate(self, rating: int, now_ms: int) -> None:
-        """Note what a person thought of an answer: 1 or -1."""
-        self.liked.add(1.0 if rating > 0 else 0.0, now_ms)
-
     def score(self, now_ms: int) -> float:
         """What an answer is worth now, about 0 to 1000: people's ratings move it by a quarter."""
         taste = 0.75 + 0.5 * self.liked.at(now_ms)
