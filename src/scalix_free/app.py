@@ -14,6 +14,7 @@ from typing import Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
+from litestar.handlers import HTTPRouteHandler
 
 from scalix_free import __version__
 from scalix_free.admission.content import ContentRules
@@ -101,7 +102,9 @@ from scalix_free.storage.sqlite_ledger import SqliteLedger, count_active
 from scalix_free.storage.usage_batches import UsageBatches
 from scalix_free.storage.usage_log import SqlUsageLog
 from scalix_free.telemetry import Metrics
+from scalix_free.web.frame import open_frame
 from scalix_free.web.reference import reference_pages
+from scalix_free.web.static import read_assets, static_routes
 from scalix_free.web.verify import verify_pages
 
 log = logging.getLogger(__name__)
@@ -571,15 +574,25 @@ def _http(
             *session_routes(intake, people.sessions, service.clock),
             *account_routes(intake, people.accounts, own_data),
             *feedback_routes(intake, feedback),
-            *verify_pages(people.accounts),
             *operations_routes(operations, errors),
             *reference_routes(),
-            *reference_pages(lambda app: description(app)(), runtime.public_url, __version__),
+            *_pages(runtime, people),
         ],
         errors=errors,
         version=__version__,
     )
     return Guard(http, errors=errors, own_hosts=_own_hosts(runtime))
+
+
+def _pages(runtime: Runtime, people: People) -> list[HTTPRouteHandler]:
+    """What people see."""
+    assets = read_assets()
+    frame = open_frame(assets, runtime.public_url, __version__)
+    return [
+        *static_routes(assets),
+        *verify_pages(frame, people.accounts),
+        *reference_pages(frame, lambda app: description(app)()),
+    ]
 
 
 def _own_hosts(runtime: Runtime) -> list[str] | None:

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, Final
 
-import jinja2
-from litestar import MediaType, Request, Response, get
+from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 
-CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' data:; font-src 'self'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'"
-)
-
-PAGE_HEADERS: Final = {
-    "content-security-policy": CONTENT_SECURITY_POLICY,
-    "referrer-policy": "no-referrer",
-    "cache-control": "no-cache",
-}
+from scalix_free.web.frame import AnyRequest, Frame, Page
 
 LARGE: Final = 2**31
 """A bound beyond this says nothing to a reader."""
@@ -51,24 +39,13 @@ class Operation:
     responses: list[tuple[str, str]]
 
 
-def reference_pages(describe: Describe, public_url: str, version: str) -> list[HTTPRouteHandler]:
-    """The reference, its style, and the addresses that lead to it until they have own pages."""
-    templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("scalix_free.web"), autoescape=True, trim_blocks=True
-    )
+def reference_pages(frame: Frame, describe: Describe) -> list[HTTPRouteHandler]:
+    """The reference, and the addresses that lead to it until they have own pages."""
 
-    @get("/docs", media_type=MediaType.HTML, include_in_schema=False)
-    async def docs(request: Request[Any, Any, Any]) -> Response[str]:
-        schema = describe(request.app)
-        page = templates.get_template("reference.html").render(
-            operations=list(_operations(schema)), public_url=public_url, version=version
-        )
-        return Response(page, headers=PAGE_HEADERS)
-
-    @get("/static/reference.css", media_type=MediaType.CSS, include_in_schema=False)
-    async def style() -> Response[str]:
-        css = files("scalix_free.web").joinpath("static/reference.css").read_text("utf-8")
-        return Response(css, headers={"cache-control": "max-age=3600"})
+    @get("/docs", include_in_schema=False)
+    async def docs(request: AnyRequest) -> Page:
+        operations = list(_operations(describe(request.app)))
+        return frame.page(request, "reference.html", personal=False, operations=operations)
 
     @get("/", include_in_schema=False, status_code=307)
     async def home() -> Redirect:
@@ -78,7 +55,7 @@ def reference_pages(describe: Describe, public_url: str, version: str) -> list[H
     async def upgrade() -> Redirect:
         return Redirect("/docs#pro", status_code=307)
 
-    return [docs, style, home, upgrade]
+    return [docs, home, upgrade]
 
 
 def _operations(schema: Mapping[str, Any]) -> Iterator[Operation]:

@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs
 
-import jinja2
-from litestar import MediaType, Request, Response, get, post
+from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 
 from scalix_free.core.errors import Refusal
-from scalix_free.serve import Accounts
-from scalix_free.web.reference import PAGE_HEADERS
+from scalix_free.serve import Accounts, Verified
+from scalix_free.web.frame import AnyRequest, Frame, Page
 
 MOST_FORM_BYTES: Final = 4_096
-HEADERS: Final = {**PAGE_HEADERS, "cache-control": "no-store"}
-
-Page = Response[str]
-AnyRequest = Request[Any, Any, Any]
+HEADERS: Final = {"referrer-policy": "no-referrer"}
+"""The address of the page holds a token that nobody else may see."""
 
 
-def verify_pages(accounts: Accounts) -> list[HTTPRouteHandler]:
+def verify_pages(frame: Frame, accounts: Accounts) -> list[HTTPRouteHandler]:
     """Programs that open links to look behind them only ask with GET: that uses nothing up."""
-    templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("scalix_free.web"), autoescape=True, trim_blocks=True
-    )
 
-    def page(status: int = 200, **shown: object) -> Page:
-        text = templates.get_template("verify.html").render(shown)
-        return Response(text, status_code=status, headers=HEADERS, media_type=MediaType.HTML)
+    def page(
+        request: AnyRequest,
+        status: int = 200,
+        *,
+        token: str = "",
+        refusal: str | None = None,
+        verified: Verified | None = None,
+    ) -> Page:
+        return frame.page(
+            request,
+            "verify.html",
+            status=status,
+            headers=HEADERS,
+            token=token,
+            refusal=refusal,
+            verified=verified,
+        )
 
     @get("/verify", include_in_schema=False)
     async def ask(request: AnyRequest) -> Page:
-        return page(token=request.query_params.get("token", ""))
+        return page(request, token=request.query_params.get("token", ""))
 
     @post(
         "/verify",
@@ -48,8 +56,8 @@ def verify_pages(accounts: Accounts) -> list[HTTPRouteHandler]:
         else:
             found = await accounts.verify_code(form.get("email", ""), form.get("code", ""))
         if isinstance(found, Refusal):
-            return page(400, refusal=found.message)
-        return page(verified=found)
+            return page(request, 400, refusal=found.message)
+        return page(request, verified=found)
 
     return [ask, enter]
 

@@ -1,0 +1,93 @@
+"""What all pages have in common: the frame around them, their headers, their templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import jinja2
+from litestar import MediaType, Request, Response
+
+from scalix_free.web.static import Assets
+
+AnyRequest = Request[Any, Any, Any]
+Page = Response[str]
+
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; font-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+
+HEADERS: Final = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "referrer-policy": "same-origin",
+}
+"""Of every page. Without a referrer at all a browser would hide the origin of our own forms."""
+
+
+class Entry(NamedTuple):
+    """A link of the frame."""
+
+    address: str
+    label: str
+
+
+ABOVE: Final = (Entry("/docs", "Docs"),)
+BELOW: Final[Sequence[Entry]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Renders templates into responses. ``public_url`` is where people reach us."""
+
+    templates: jinja2.Environment
+    public_url: str
+    version: str
+
+    def page(
+        self,
+        request: AnyRequest,
+        template: str,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        personal: bool = True,
+        **shown: object,
+    ) -> Page:
+        """A page as it is sent. A ``personal`` one is for its reader alone, and kept nowhere."""
+        text = self.templates.get_template(template).render(
+            here=request.url.path,
+            above=ABOVE,
+            below=BELOW,
+            public_url=self.public_url,
+            version=self.version,
+            **shown,
+        )
+        kept = {"cache-control": "no-store" if personal else "no-cache"}
+        return Response(
+            text,
+            status_code=status,
+            headers={**HEADERS, **kept, **(headers or {})},
+            media_type=MediaType.HTML,
+        )
+
+
+def open_frame(assets: Assets, public_url: str, version: str) -> Frame:
+    """The frame, with the templates of the package."""
+    templates = jinja2.Environment(
+        loader=jinja2.PackageLoader("scalix_free.web"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    templates.globals["asset"] = assets.url
+    templates.globals["bundle"] = _bundle(assets)
+    return Frame(templates, public_url, version)
+
+
+def _bundle(assets: Assets) -> Sequence[str]:
+    """The entries of the elements' bundle; none where it was not built."""
+    return tuple(name for name in assets if name == "elements/elements.js")
