@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest -p tests.no_skips
 
-.PHONY: serve test check lint system test-all prove bench storm mutants outage scarcity lock clean
+.PHONY: serve test check lint frontend system test-all prove bench storm mutants outage scarcity lock clean
 
 serve: $(VENV)/.run          ## start the service on http://127.0.0.1:3001
 	@exec $(BIN)/scalix-free serve $(ARGS)
@@ -22,6 +22,9 @@ check: $(VENV)/.test         ## format, lint, types, the arrows between the room
 lint: $(VENV)/.test          ## the same, mending what can be mended
 	$(BIN)/ruff format src tests benchmarks
 	$(BIN)/ruff check --fix src tests benchmarks
+
+frontend: frontend/node_modules/.made  ## build the web elements anew, out of frontend/ into the package (needs node and npm)
+	cd frontend && npm run --silent check && npm run --silent test && npm run --silent build
 
 system:                      ## Debian packages that test-all needs (root)
 	./.ci/system
@@ -51,7 +54,7 @@ lock:                        ## make the locks in requirements/ anew (needs uv)
 	./requirements/lock.sh
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) frontend/node_modules frontend/.tests
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Scalix Free needs Python 3.11 or newer; try: make PYTHON=python3.12 serve")'
@@ -77,4 +80,8 @@ $(VENV)/.mutants: requirements/mutants.txt $(VENV)/.test
 $(VENV)/.litellm: requirements/litellm.txt $(VENV)/.test
 	@$(PYTHON) -m venv $(VENV)/litellm
 	@$(VENV)/litellm/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r requirements/litellm.txt
+	@touch $@
+
+frontend/node_modules/.made: frontend/package-lock.json
+	@cd frontend && npm ci --silent
 	@touch $@

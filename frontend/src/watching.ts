@@ -1,0 +1,110 @@
+// The limits of the caller, looked at when something may have changed them.
+
+import type { PropertyValues } from "lit";
+import { CHANGED, ScalixElement } from "./element";
+import type { Limits } from "./shapes";
+import { crossed, standing } from "./standing";
+import type { Standing, Threshold } from "./standing";
+import { left } from "./words";
+
+const LONGEST_TIMER_MS = 2_147_483_647;
+
+/** An element that shows limits, and says aloud when a threshold is crossed. */
+export abstract class WatchingElement extends ScalixElement {
+  static override properties = {
+    ...ScalixElement.properties,
+    fetched: { state: true },
+    failed: { state: true },
+    said: { state: true },
+  };
+
+  declare protected fetched: Limits | null;
+  declare protected failed: boolean;
+  /** What a screen reader is told; empty until a threshold is crossed while one looks. */
+  declare protected said: string;
+  protected now: Standing | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor() {
+    super();
+    this.fetched = null;
+    this.failed = false;
+    this.said = "";
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    document.addEventListener(CHANGED, this.#changed);
+    document.addEventListener("visibilitychange", this.#changed);
+    if (this.hasUpdated) void this.refresh();
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    document.removeEventListener(CHANGED, this.#changed);
+    document.removeEventListener("visibilitychange", this.#changed);
+    clearTimeout(this.#timer);
+  }
+
+  /** Ask the service anew. Reading limits costs nothing. */
+  async refresh(): Promise<void> {
+    const { service } = this;
+    if (service === null || this.data !== null) return;
+    try {
+      await this.load();
+      this.failed = false;
+    } catch {
+      this.failed = true;
+    }
+  }
+
+  protected async load(): Promise<void> {
+    this.fetched = (await this.service?.limits()) ?? null;
+  }
+
+  readonly #changed = (): void => {
+    if (document.visibilityState === "visible") void this.refresh();
+  };
+
+  protected override willUpdate(changes: PropertyValues): void {
+    if (changes.has("baseUrl") || changes.has("token")) void this.refresh();
+    if (!changes.has("data") && !changes.has("fetched")) return;
+    const before = this.now;
+    this.now = standing(this.data ?? this.fetched);
+    if (this.now === null) return;
+    const line = crossed(before, this.now);
+    if (line !== null) this.#cross(line, this.now, before === null);
+    this.#wake(this.now);
+  }
+
+  #cross(threshold: Threshold, now: Standing, first: boolean): void {
+    if (!first) this.said = spoken(threshold, now);
+    this.emit("scalix-threshold", { threshold, standing: now });
+  }
+
+  #wake({ windows }: Standing): void {
+    clearTimeout(this.#timer);
+    const waits = windows
+      .filter((window) => window.used > 0 && window.resets_at !== null)
+      .map((window) => new Date(window.resets_at ?? "").valueOf() - Date.now())
+      .filter((wait) => wait > 0);
+    if (waits.length === 0) return;
+    const wait = Math.min(Math.min(...waits) + 1_000, LONGEST_TIMER_MS);
+    this.#timer = setTimeout(() => void this.refresh(), wait);
+  }
+}
+
+function spoken(threshold: Threshold, { remaining, tighter, day }: Standing): string {
+  const window = tighter ?? day;
+  const what = window === null ? `${remaining ?? 0} left` : left(window);
+  switch (threshold) {
+    case "at_limit":
+      return `Free limit reached: ${what}.`;
+    case "reset":
+      return `Free requests are back: ${what}.`;
+    case "near_limit":
+      return `Almost out of free requests: ${what}.`;
+    default:
+      return `Free requests: ${what}.`;
+  }
+}
