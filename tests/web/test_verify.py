@@ -26,9 +26,8 @@ def test_opening_it_changes_nothing_and_its_button_gives_a_key(
         assert "scalix_key_" not in page.text
     assert page.headers["referrer-policy"] == "no-referrer"
     assert page.headers["cache-control"] == "no-store"
-    assert "<script" not in page.text
     (token,) = re.findall(r'name="token" value="([\w-]+)"', page.text)
-    assert 'form method="post" action="/verify"' in page.text
+    assert 'method="post" action="/verify"' in page.text
 
     entered = caller.request("POST", "/verify", data={"token": token})
     (key,) = re.findall(r"scalix_key_\w+", entered.text)
@@ -68,7 +67,8 @@ def test_what_nobody_was_sent_is_refused_in_words(caller: Caller, form: dict[str
 def test_a_token_cannot_write_into_the_page(caller: Caller) -> None:
     page = caller.request("GET", "/verify", params={"token": '"><script>alert(1)</script>'})
 
-    assert "<script" not in page.text
+    assert "<script>" not in page.text
+    assert "alert(1)" in page.text
 
 
 def test_a_large_form_is_refused(caller: Caller) -> None:
