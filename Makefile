@@ -29,7 +29,7 @@ frontend: frontend/node_modules/.made  ## build the web elements anew, out of fr
 system:                      ## Debian packages that test-all needs (root)
 	./.ci/system
 
-test-all: $(VENV)/.test      ## what make test leaves out; a skip is a failure here
+test-all: $(VENV)/.test $(VENV)/.litellm  ## what make test leaves out; a skip is a failure here
 	NO_SKIPS=1 $(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ]  # 5: none are left out
 
 prove: $(VENV)/.test         ## every store of limits against the arithmetic, in 20,000 histories; takes long
