@@ -39,12 +39,13 @@ from scalix_free.api.operations import Operations, operations_routes
 from scalix_free.api.reference import description, reference_routes
 from scalix_free.api.routes import build_http
 from scalix_free.api.session import session_routes
+from scalix_free.api.usage import usage_routes
 from scalix_free.core.budget import WHOLE
 from scalix_free.core.caller import Tier
 from scalix_free.core.clock import wall_clock
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ledger import Policy, Subject
-from scalix_free.core.ports import Budgets, Clock, Ledger, Listener, Mailer, Ratings
+from scalix_free.core.ports import Budgets, Clock, Ledger, Listener, Mailer, Ratings, UsageLog
 from scalix_free.identity.address import honest_address, is_loopback, is_trusted
 from scalix_free.identity.identify import (
     ANONYMOUS,
@@ -82,6 +83,7 @@ from scalix_free.serve import (
     Identify,
     MailLimits,
     OwnData,
+    OwnUsage,
     Pricing,
     Revocations,
     Service,
@@ -172,6 +174,7 @@ async def open_app(
                 service,
                 people=people,
                 feedback=feedback,
+                usage_log=usage_log,
                 errors=errors,
                 operations=Operations(
                     store=lambda: _store_health(ledger),
@@ -523,6 +526,7 @@ def _http(
     *,
     people: People,
     feedback: Feedback,
+    usage_log: UsageLog,
     errors: ErrorWriter,
     operations: Operations,
 ) -> Guard:
@@ -559,6 +563,9 @@ def _http(
         revocations=people.revocations,
         forget_answers=service.router.forget,
     )
+    own_usage = OwnUsage(
+        callers=people.callers, service=service, usage_log=usage_log, clock=service.clock
+    )
     completions = Completions(
         service=service,
         errors=errors,
@@ -574,6 +581,7 @@ def _http(
             *session_routes(intake, people.sessions, service.clock),
             *account_routes(intake, people.accounts, own_data),
             *feedback_routes(intake, feedback),
+            *usage_routes(intake, own_usage),
             *operations_routes(operations, errors),
             *reference_routes(),
             *_pages(runtime, people),

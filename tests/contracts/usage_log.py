@@ -7,10 +7,11 @@ from typing import Final
 import pytest
 
 from scalix_free.core.account import Account, Session
+from scalix_free.core.cache import CacheUse
 from scalix_free.core.chat import Usage
 from scalix_free.core.errors import Code
 from scalix_free.core.ledger import Policy, Subject
-from scalix_free.core.outcome import Charge, Outcome, Result
+from scalix_free.core.outcome import Charge, Day, Outcome, Receipt, Result
 from scalix_free.core.ports import UsageLog
 from tests.core.held_clock import NOON
 from tests.storage.stores import Stores, opened_stores
@@ -46,6 +47,7 @@ def outcome(number: int, owner: str | None = None, name: str = "ann", at_ms: int
         owner=owner,
         charged_tokens=30,
         counts=True,
+        cache=CacheUse.MISS,
     )
 
 
@@ -70,6 +72,7 @@ class UsageLogContract:
             first_token_ms=None,
             charged_tokens=0,
             counts=False,
+            cache=None,
         )
         await stores.logs[0].write([refused, outcome(1)])
 
@@ -96,6 +99,7 @@ class UsageLogContract:
             "counts": [True, False],
             "first_token_ms": [5.5, None],
             "total_ms": [20.0, 20.0],
+            "cache": ["miss", None],
         }
 
     async def test_repeats_change_nothing(self, stores: Stores) -> None:
@@ -146,6 +150,84 @@ class UsageLogContract:
             Charge(rid(2), NOON, 30, counts=False),
             Charge(rid(3), NOON, 0, counts=True),
         ]
+
+    # ── One's own usage ─────────────────────────────────────────────────────────────────────
+
+    async def test_days_are_summed_by_utc_and_only_charges_count(self, log: UsageLog) -> None:
+        today = NOON // DAY
+        midnight = today * DAY
+        await log.write(
+            [
+                outcome(1),
+                outcome(2, at_ms=midnight),
+                outcome(3, at_ms=midnight - 1),
+                outcome(4, at_ms=midnight - 3 * DAY),
+                outcome(5)._replace(counts=False, charged_tokens=7),  # broke off
+                outcome(6)._replace(counts=False, charged_tokens=0),  # refused
+                outcome(7, name="bob"),
+            ]
+        )
+        own, address, _ = (subject.key for subject in subjects("ann"))
+
+        assert await log.days(own, midnight - DAY) == [Day(today - 1, 1, 30), Day(today, 2, 67)]
+        assert [day.day for day in await log.days(own, 0)] == [today - 3, today - 1, today]
+        assert await log.days(own, NOON + 1) == []
+        assert await log.days(address, 0) == []
+
+    async def test_receipts_are_an_owner_s_newest_first_however_they_ended(
+        self, stores: Stores
+    ) -> None:
+        await self._know(stores)
+        log = stores.logs[0]
+        refused = outcome(2, "usr_1", at_ms=NOON + 2)._replace(
+            result=Result.REFUSED,
+            code=Code.HOURLY_LIMIT,
+            model=None,
+            usage=None,
+            attempts=0,
+            first_token_ms=None,
+            charged_tokens=0,
+            counts=False,
+            cache=None,
+        )
+        others = [outcome(3), outcome(4, "usr_3"), outcome(5, "acc_1")]
+        await log.write(
+            [outcome(1, "usr_1"), refused, outcome(6, "usr_1", at_ms=NOON + 1), *others]
+        )
+
+        whole = Receipt(
+            rid=rid(6),
+            at_ms=NOON + 1,
+            model="world/one",
+            attempts=1,
+            cache="miss",
+            result="answered",
+            code=None,
+            prompt_tokens=10,
+            completion_tokens=20,
+            counts=True,
+            charged_tokens=30,
+            first_token_ms=5.5,
+            total_ms=20.0,
+        )
+        nothing = Receipt(
+            rid=rid(2),
+            at_ms=NOON + 2,
+            model=None,
+            attempts=0,
+            cache=None,
+            result="refused",
+            code="free_tier_hourly_limit",
+            prompt_tokens=None,
+            completion_tokens=None,
+            counts=False,
+            charged_tokens=0,
+            first_token_ms=None,
+            total_ms=20.0,
+        )
+        assert await log.receipts("usr_1", most=2) == [nothing, whole]
+        assert [one.rid for one in await log.receipts("usr_1", most=9)] == [rid(2), rid(6), rid(1)]
+        assert await log.receipts("nobody", most=9) == []
 
     async def test_strangers_leave_nothing(self, stores: Stores) -> None:
         await stores.logs[0].write([Outcome("req_" + "0" * 32, Result.REFUSED, "none")])

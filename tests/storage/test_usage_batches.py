@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from scalix_free.core.errors import Code, StoreUnavailable
-from scalix_free.core.outcome import Charge, Outcome, Result
+from scalix_free.core.outcome import Charge, Day, Outcome, Receipt, Result
 from scalix_free.storage import usage_batches
 from scalix_free.storage.usage_batches import (
     BATCH,
@@ -51,6 +51,12 @@ class Log:
         self.batches.append(list(events))
 
     async def recent(self, subject: bytes, since_ms: int) -> Sequence[Charge]:
+        raise NotImplementedError
+
+    async def days(self, own: bytes, since_ms: int) -> Sequence[Day]:
+        raise NotImplementedError
+
+    async def receipts(self, owner: str, *, most: int) -> Sequence[Receipt]:
         raise NotImplementedError
 
     async def forget(self, before_ms: int, *, most: int) -> int:

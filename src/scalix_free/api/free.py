@@ -119,7 +119,7 @@ def free_routes(
 
     @get("/api/v1/free/limits", summary="All limits of the caller")
     async def limits(request: Request[Any, Any, Any]) -> Response[Limits]:
-        return await standing_of(request, _limits)
+        return await standing_of(request, limits_of)
 
     @get("/v1/free/quota", summary="What is left of the binding window")
     async def quota(request: Request[Any, Any, Any]) -> Response[Quota]:
@@ -164,7 +164,8 @@ def as_response(response: ErrorResponse) -> Answer:
     return Response(response.body, status_code=response.status, headers=headers, media_type=kind)
 
 
-def _limits(standing: Standing) -> Limits:
+def limits_of(standing: Standing) -> Limits:
+    """All limits of a caller, in the words of the API."""
     binding = standing.binding
     return Limits(
         tier=standing.tier.name,

@@ -60,3 +60,29 @@ class Charge(NamedTuple):
     at_ms: int
     tokens: int
     counts: bool
+
+
+class Day(NamedTuple):
+    """What a caller was charged on one UTC day, counted from the epoch."""
+
+    day: int
+    requests: int
+    tokens: int
+
+
+class Receipt(NamedTuple):
+    """One request, for the person who sent it. What is not known is None."""
+
+    rid: bytes
+    at_ms: int
+    model: str | None
+    attempts: int
+    cache: str | None
+    result: str
+    code: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    counts: bool
+    charged_tokens: int
+    first_token_ms: float | None
+    total_ms: float

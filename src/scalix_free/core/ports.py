@@ -11,7 +11,7 @@ from scalix_free.core.budget import Budget, Close, Finding, Scope, Short, Take, 
 from scalix_free.core.caller import Caller
 from scalix_free.core.chat import Call, Chunk
 from scalix_free.core.ledger import Admitted, Ask, Denied, Entry, Level, Subject
-from scalix_free.core.outcome import Charge, Outcome
+from scalix_free.core.outcome import Charge, Day, Outcome, Receipt
 from scalix_free.core.rating import Kept, Opinion, Rating
 
 Clock: TypeAlias = Callable[[], int]
@@ -223,6 +223,17 @@ class UsageLog(Protocol):
         The subject is a caller's own, an address or a network, by the key that the ledger counts
         it under.
         """
+        ...
+
+    async def days(self, own: bytes, since_ms: int) -> Sequence[Day]:
+        """What a caller was charged on each day, oldest first; days without a charge are left out.
+
+        ``own`` is the key of the caller's own subject. Counted is from that moment on.
+        """
+        ...
+
+    async def receipts(self, owner: str, *, most: int) -> Sequence[Receipt]:
+        """The newest requests of an owner (see ``Outcome``), however they ended, newest first."""
         ...
 
     async def forget(self, before_ms: int, *, most: int) -> int:

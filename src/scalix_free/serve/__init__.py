@@ -14,6 +14,7 @@ from scalix_free.serve.answering import (
 from scalix_free.serve.callers import Callers, Revocations
 from scalix_free.serve.feedback import Feedback
 from scalix_free.serve.own_data import OwnData
+from scalix_free.serve.own_usage import OwnUsage, Used
 from scalix_free.serve.sessions import NewSession, Pricing, Sessions
 
 __all__ = [
@@ -29,11 +30,13 @@ __all__ = [
     "NewKey",
     "NewSession",
     "OwnData",
+    "OwnUsage",
     "Pricing",
     "Refused",
     "Revocations",
     "Service",
     "SessionOf",
     "Sessions",
+    "Used",
     "Verified",
 ]

@@ -121,6 +121,7 @@ usage: Final = Table(
     Column("counts", Boolean, nullable=False),
     Column("first_token_ms", Float),
     Column("total_ms", Float, nullable=False),
+    Column("cache", Text),
 )
 CHARGED: Final = text("(counts OR charged_tokens > 0)")
 """Which requests a ledger would know; only these are ever looked up by their subject."""

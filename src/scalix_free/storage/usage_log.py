@@ -6,10 +6,20 @@ from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Select, case, delete, literal, select, union_all, update
+from sqlalchemy import (
+    Select,
+    case,
+    delete,
+    func,
+    literal,
+    literal_column,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from scalix_free.core.outcome import Charge, Outcome
+from scalix_free.core.outcome import Charge, Day, Outcome, Receipt
 from scalix_free.storage.database import Database
 from scalix_free.storage.tables import CHARGED, accounts, sessions, usage
 
@@ -84,6 +94,32 @@ class SqlUsageLog:
         charges = [Charge(rid, at_ms, tokens, bool(counts)) for rid, at_ms, tokens, counts in rows]
         return sorted(charges, key=itemgetter(1, 0))
 
+    async def days(self, own: bytes, since_ms: int) -> Sequence[Day]:
+        """See the port."""
+        query = (
+            select(
+                DAY, func.sum(case((usage.c.counts, 1), else_=0)), func.sum(usage.c.charged_tokens)
+            )
+            .where(usage.c.own == own, usage.c.at_ms >= since_ms, CHARGED)
+            .group_by(DAY)
+            .order_by(DAY)
+        )
+        async with self._database.transaction(reads=True) as connection:
+            rows = (await connection.execute(query)).all()
+        return [Day(int(day), int(requests), int(tokens)) for day, requests, tokens in rows]
+
+    async def receipts(self, owner: str, *, most: int) -> Sequence[Receipt]:
+        """See the port."""
+        newest = (
+            select(*RECEIPT)
+            .where(usage.c.owner == owner)
+            .order_by(usage.c.at_ms.desc(), usage.c.rid)
+            .limit(most)
+        )
+        async with self._database.transaction(reads=True) as connection:
+            rows = (await connection.execute(newest)).all()
+        return [Receipt(*row) for row in rows]
+
     async def forget(self, before_ms: int, *, most: int) -> int:
         """See the port."""
         old = select(usage.c.rid).where(usage.c.at_ms < before_ms).limit(most)
@@ -92,6 +128,9 @@ class SqlUsageLog:
 
 
 SUBJECTS: Final = ("own", "address", "network")
+DAY: Final = usage.c.at_ms.op("/")(literal_column(str(DAY_MS)))
+"""The UTC day of a request. A literal, so that a server sees one expression wherever it stands."""
+RECEIPT: Final = tuple(usage.c[name] for name in Receipt._fields)
 
 
 def _charges(column: str, subject: bytes, since_ms: int) -> Select[Any]:
@@ -146,6 +185,7 @@ def _row(rid: bytes, event: Outcome) -> tuple[object, ...]:
         event.counts,
         event.first_token_ms,
         event.total_ms,
+        None if event.cache is None else event.cache.value,
     )
 
 

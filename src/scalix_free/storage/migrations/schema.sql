@@ -98,7 +98,7 @@ CREATE TABLE usage (
     charged_tokens BIGINT NOT NULL,
     counts BOOLEAN NOT NULL,
     first_token_ms FLOAT,
-    total_ms FLOAT NOT NULL,
+    total_ms FLOAT NOT NULL, cache TEXT,
     CONSTRAINT usage_pkey PRIMARY KEY (rid)
 );
 
@@ -112,6 +112,6 @@ CREATE INDEX usage_network ON usage (network, at_ms) WHERE (counts OR charged_to
 
 CREATE INDEX usage_owner ON usage (owner, at_ms) WHERE owner IS NOT NULL;
 
-INSERT INTO alembic_version VALUES ('0002');
+INSERT INTO alembic_version VALUES ('0003');
 
 COMMIT;
