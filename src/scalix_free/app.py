@@ -34,6 +34,7 @@ from scalix_free.api.exchange import BodyLimits, Visitors
 from scalix_free.api.feedback import feedback_routes
 from scalix_free.api.free import free_routes
 from scalix_free.api.guard import Guard
+from scalix_free.api.hooks import hook_routes
 from scalix_free.api.intake import Intake
 from scalix_free.api.operations import Operations, operations_routes
 from scalix_free.api.reference import description, reference_routes
@@ -45,7 +46,16 @@ from scalix_free.core.caller import Tier
 from scalix_free.core.clock import wall_clock
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ledger import Policy, Subject
-from scalix_free.core.ports import Budgets, Clock, Ledger, Listener, Mailer, Ratings, UsageLog
+from scalix_free.core.ports import (
+    Budgets,
+    Clock,
+    Ledger,
+    Listener,
+    Mailer,
+    Once,
+    Ratings,
+    UsageLog,
+)
 from scalix_free.identity.address import honest_address, is_loopback, is_trusted
 from scalix_free.identity.identify import (
     ANONYMOUS,
@@ -60,6 +70,7 @@ from scalix_free.identity.known import KnownKeys
 from scalix_free.identity.mailbox import read_domains
 from scalix_free.identity.minted import Mint
 from scalix_free.identity.proof import Puzzles
+from scalix_free.identity.seal import Seal
 from scalix_free.mail import ConsoleMailer, Outbox, SmtpMailer, mail_server
 from scalix_free.models import open_catalogue
 from scalix_free.providers.http_session import Session
@@ -85,6 +96,7 @@ from scalix_free.serve import (
     OwnData,
     OwnUsage,
     Pricing,
+    Proxied,
     Revocations,
     Service,
     SessionOf,
@@ -391,6 +403,9 @@ class People:
     known: KnownKeys
     revocations: Revocations
     identifier: Identifier
+    limits: Limits
+    keyring: Keyring
+    once: Once
 
 
 @asynccontextmanager
@@ -400,7 +415,8 @@ async def _people(
     settings = runtime.settings
     keyring = Keyring(runtime.secret)
     known, revocations = KnownKeys(clock), Revocations(store, clock)
-    identifier = Identifier(_limits(settings), keyring, clock, revocations.__contains__)
+    limits = _limits(settings)
+    identifier = Identifier(limits, keyring, clock, revocations.__contains__)
     async with _fresh(revocations), Outbox(_mailer(settings)) as outbox:
         yield People(
             callers=Callers(identifier, store, known, clock),
@@ -433,6 +449,9 @@ async def _people(
             known=known,
             revocations=revocations,
             identifier=identifier,
+            limits=limits,
+            keyring=keyring,
+            once=ledger,
         )
 
 
@@ -566,6 +585,13 @@ def _http(
     own_usage = OwnUsage(
         callers=people.callers, service=service, usage_log=usage_log, clock=service.clock
     )
+    proxied = Proxied(
+        service=service,
+        callers=people.callers,
+        limits=people.limits,
+        once=people.once,
+        seal=Seal(people.keyring, "grant"),
+    )
     completions = Completions(
         service=service,
         errors=errors,
@@ -582,6 +608,7 @@ def _http(
             *account_routes(intake, people.accounts, own_data),
             *feedback_routes(intake, feedback),
             *usage_routes(intake, own_usage),
+            *hook_routes(intake, proxied, honest, operations.operator_token),
             *operations_routes(operations, errors),
             *reference_routes(),
             *_pages(runtime, people),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import UnionType
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -41,9 +42,11 @@ class Intake:
         """Who did."""
         return await self.callers.caller(self.visitor(request))
 
-    async def body(self, request: AnyRequest, shape: type[T]) -> T | Refusal:
+    async def body(
+        self, request: AnyRequest, shape: type[T] | UnionType, most_bytes: int = MOST_BYTES
+    ) -> T | Refusal:
         """Its body, which has to be JSON of this shape."""
-        limits = BodyLimits(MOST_BYTES, self.body_timeout_s)
+        limits = BodyLimits(most_bytes, self.body_timeout_s)
         headers = headers_of(request.scope)
         body = await read_body(headers, request.receive, limits, is_here=False)
         if body is None:

@@ -15,6 +15,7 @@ from scalix_free.serve.callers import Callers, Revocations
 from scalix_free.serve.feedback import Feedback
 from scalix_free.serve.own_data import OwnData
 from scalix_free.serve.own_usage import OwnUsage, Used
+from scalix_free.serve.proxied import Arrival, End, Granted, Proxied, Report, failure
 from scalix_free.serve.sessions import NewSession, Pricing, Sessions
 
 __all__ = [
@@ -23,8 +24,11 @@ __all__ = [
     "Accounts",
     "Answer",
     "Answering",
+    "Arrival",
     "Callers",
+    "End",
     "Feedback",
+    "Granted",
     "Identify",
     "MailLimits",
     "NewKey",
@@ -32,11 +36,14 @@ __all__ = [
     "OwnData",
     "OwnUsage",
     "Pricing",
+    "Proxied",
     "Refused",
+    "Report",
     "Revocations",
     "Service",
     "SessionOf",
     "Sessions",
     "Used",
     "Verified",
+    "failure",
 ]

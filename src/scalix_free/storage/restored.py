@@ -30,6 +30,7 @@ LOOK_S: Final = 0.5
 PAUSE_MS: Final = 2_000
 MOST: Final = 100_000
 """So many subjects are known to be complete; whoever is forgotten is looked up again."""
+MOST_RUNNING: Final = 10_000
 
 Recent: TypeAlias = Callable[[bytes, int], Awaitable[Sequence[Charge]]]
 """What a subject was charged since some moment; ``UsageLog.recent``."""
@@ -137,6 +138,8 @@ class RestoredLedger:
                 user_tag=ask.user_tag,
             )
             self._running[ask.rid] = (ask.subjects, entry)
+            if len(self._running) > MOST_RUNNING:  # settled by another worker, or never
+                del self._running[next(iter(self._running))]
         return verdict
 
     async def settle(
