@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import Parameter
 
 KINDS: Final = {
     ".css": "text/css",
@@ -113,7 +114,9 @@ def static_routes(assets: Assets) -> list[HTTPRouteHandler]:
     """They are all in memory: a few hundred kilobytes."""
 
     @get("/static/{path:path}", include_in_schema=False)
-    async def static(request: Request[Any, Any, Any], path: str) -> Response[bytes]:
+    async def static(
+        request: Request[Any, Any, Any], path: Annotated[str, Parameter(description="Its name")]
+    ) -> Response[bytes]:
         asset = assets.at(f"/static/{path.lstrip('/')}")
         if asset is None:
             raise NotFoundException
