@@ -2,15 +2,13 @@
 
 import { css, html, nothing } from "lit";
 import type { PropertyValues, TemplateResult } from "lit";
-import { moment } from "./element";
-import { keep, recall } from "./kept";
-import type { Standing } from "./standing";
+import { dismissed, isDismissed, may, remember, remembered } from "./prompts";
+import { remaining, tierOf, tighter, triggerOf } from "./remaining";
 import { base } from "./styles";
 import { WatchingElement } from "./watching";
-import { clock, left } from "./words";
+import type { Standing } from "./standing";
 
-const WEEK_MS = 7 * 86_400_000;
-const MESSAGE = "banner-near-limit";
+const MESSAGE = "banner";
 
 export class ScalixBanner extends WatchingElement {
   static override styles = [
@@ -40,20 +38,18 @@ export class ScalixBanner extends WatchingElement {
     `,
   ];
 
-  #shown: string | null = null;
-
   protected override render(): TemplateResult {
     const { now } = this;
     if (now === null) return this.fallback();
-    const warns = now.near || now.empty;
+    const trigger = triggerOf(now);
     return html`
-      <div class="banner ${warns ? "warning" : "info"} ${now.level}" part="banner">
+      <div class="banner ${trigger === null ? "info" : "warning"} ${now.level}" part="banner">
         <div class="free-tier-info">
           <span class="tier" part="tier">${tierOf(now)}</span>
           <span class="remaining" part="remaining">${remaining(now)}</span>
           ${tighter(now)}
         </div>
-        ${warns && !isDismissed() ? this.#sale(now) : nothing}
+        ${this.#sells(now) ? this.#sale(now) : nothing}
       </div>
       <span class="spoken" role="status">${this.said}</span>
     `;
@@ -69,54 +65,35 @@ export class ScalixBanner extends WatchingElement {
     </div>`;
   }
 
+  /** At the limit the way out always stands there; before it, until it was sent away. */
+  #sells(now: Standing): boolean {
+    return now.empty || (now.near && !isDismissed(remembered(), Date.now()));
+  }
+
   protected override updated(changes: PropertyValues): void {
     super.updated(changes);
     const { now } = this;
-    if (now === null || !(now.near || now.empty) || isDismissed()) return;
-    const trigger = triggerOf(now);
-    if (this.#shown === trigger) return;
+    const trigger = now === null ? null : triggerOf(now);
+    if (trigger === this.#shown || now === null) return;
     this.#shown = trigger;
-    this.record({ trigger, action: "impression", message_id: MESSAGE });
+    if (trigger === null || !this.#sells(now)) return;
+    const window = (now.tighter ?? now.day)?.name ?? "";
+    const resetMs = now.resetAt === null ? 0 : Date.parse(now.resetAt);
+    if (may({ trigger, nowMs: Date.now(), window, resetMs })) {
+      this.record({ trigger, action: "impression", message_id: MESSAGE });
+    }
   }
+
+  #shown: string | null = null;
 
   readonly #upgrade = (): void => {
     this.upgrade(this.now === null ? null : triggerOf(this.now), MESSAGE);
   };
 
   readonly #dismiss = (): void => {
-    keep("banner-dismissed", String(Date.now()));
-    const trigger = this.now === null ? "NEAR_LIMIT" : triggerOf(this.now);
-    this.record({ trigger, action: "dismissal", message_id: MESSAGE });
-    this.emit("scalix-dismiss", { trigger, message_id: MESSAGE });
+    remember(dismissed(remembered(), Date.now()));
+    this.record({ trigger: "NEAR_LIMIT", action: "dismissal", message_id: MESSAGE });
+    this.emit("scalix-dismiss", { trigger: "NEAR_LIMIT", message_id: MESSAGE });
     this.requestUpdate();
   };
-}
-
-function triggerOf(now: Standing): "NEAR_LIMIT" | "AT_LIMIT" {
-  return now.empty ? "AT_LIMIT" : "NEAR_LIMIT";
-}
-
-/** A week long the count stays and the sale does not. */
-function isDismissed(): boolean {
-  const at = Number(recall("banner-dismissed") ?? Number.NaN);
-  return Date.now() - at < WEEK_MS;
-}
-
-function tierOf(now: Standing): string {
-  return now.tier === "pro" ? "Pro" : "🚀 Free Tier";
-}
-
-function remaining(now: Standing): string {
-  if (now.remaining === null) return "Requests: Included";
-  return `${now.remaining} ${now.remaining === 1 ? "request" : "requests"} remaining today`;
-}
-
-function tighter(now: Standing): TemplateResult | typeof nothing {
-  const window = now.tighter ?? (now.empty || now.near ? now.day : null);
-  if (window === null) return nothing;
-  const { resets_at } = window;
-  const again = resets_at === null ? nothing : html`next at ${moment(resets_at, clock(resets_at, new Date()))}`;
-  if (now.tighter === null) return html`<span class="muted" part="window">${again}</span>`;
-  const more = resets_at === null ? nothing : html`, ${again}`;
-  return html`<span class="muted" part="window">${left(window)}${more}</span>`;
 }

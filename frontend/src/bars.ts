@@ -13,11 +13,11 @@ export function bars(days: Day[]): TemplateResult {
   const most = Math.max(1, ...days.map((day) => day.requests));
   const width = days.length * (WIDTH + GAP) - GAP;
   return html`
-    <svg class="bars" part="bars" viewBox="0 0 ${Math.max(1, width)} ${HEIGHT}" role="img"
+    <svg class="bars" part="bars" viewBox="0 0 ${Math.max(1, width)} ${HEIGHT}" preserveAspectRatio="none" role="img"
       aria-label="Requests of the last ${days.length} days; the table below has the numbers">
       ${days.map((day, index) => {
         const height = day.requests === 0 ? 1 : Math.max(2, (day.requests / most) * HEIGHT);
-        return svg`<rect x=${index * (WIDTH + GAP)} y=${HEIGHT - height} width=${WIDTH} height=${height} rx="2">
+        return svg`<rect x=${index * (WIDTH + GAP)} y=${HEIGHT - height} width=${WIDTH} height=${height}>
           <title>${day.date}: ${plural(day.requests, "request")}</title></rect>`;
       })}
     </svg>

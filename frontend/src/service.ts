@@ -1,6 +1,6 @@
 // Talks to the service. Every failure comes out as a `Refused`, with words for a person.
 
-import type { Limits, Offer, ServiceError, UsageLog } from "./shapes";
+import type { Limits, Offer, ServiceError, UsageReport } from "./shapes";
 
 export class Refused extends Error {
   readonly error: ServiceError;
@@ -38,8 +38,8 @@ export class Service {
     return this.#json<Limits>("GET", `${FREE}/limits`);
   }
 
-  usage(days: number): Promise<UsageLog> {
-    return this.#json<UsageLog>("GET", `${FREE}/usage?days=${days}`);
+  usage(days: number): Promise<UsageReport> {
+    return this.#json<UsageReport>("GET", `${FREE}/usage?days=${days}`);
   }
 
   offer(interval: "month" | "year"): Promise<Offer> {
@@ -74,10 +74,9 @@ export class Service {
   }
 
   /** The raw answer of a completion; refusals before the first byte are thrown. */
-  async complete(body: object, fresh: boolean, signal: AbortSignal): Promise<Response> {
+  complete(body: object, extra: Record<string, string>, signal: AbortSignal): Promise<Response> {
     const init = this.#init("POST", body);
-    const headers = { ...(init.headers as Record<string, string>) };
-    if (fresh) headers["cache-control"] = "no-cache";
+    const headers = { ...(init.headers as Record<string, string>), ...extra };
     return this.#fetch("/v1/chat/completions", { ...init, headers, signal });
   }
 

@@ -33,6 +33,7 @@ export interface Receipt {
   attempts: number | null;
   cache: string | null;
   outcome: string;
+  code?: string | null;
   prompt_tokens: number | null;
   completion_tokens: number | null;
   charged_requests: number | null;
@@ -41,11 +42,16 @@ export interface Receipt {
   total_ms: number | null;
 }
 
-/** `GET /api/v1/free/usage`. */
+/** What `GET /api/v1/free/usage` says beside the limits. */
 export interface UsageLog {
   days: Day[];
   receipts: Receipt[];
+  /** Whether the sums are those of an address: then there are no receipts. */
+  shared?: boolean;
 }
+
+/** `GET /api/v1/free/usage`. */
+export type UsageReport = Limits & UsageLog;
 
 export interface Discount {
   code: string;
@@ -93,7 +99,7 @@ export interface HostData {
   offer?: Offer | undefined;
 }
 
-export type Data = Limits | HostUsage | HostData;
+export type Data = Limits | UsageReport | HostUsage | HostData;
 
 /** The `error` of a refusal or a failure. */
 export interface ServiceError {

@@ -1,6 +1,6 @@
 // Where somebody stands: their windows, and what deserves to be said about them. Pure.
 
-import type { Data, HostData, HostUsage, Limits, UsageLog, Offer, Window } from "./shapes";
+import type { Data, HostData, HostUsage, Limits, UsageLog, Offer, UsageReport, Window } from "./shapes";
 
 /** From here on, and from there on, the colour changes; nothing else does. */
 export const AMBER = 0.75;
@@ -28,9 +28,9 @@ export interface Standing {
 /** A host may hand over one answer of the service, or several under their names. */
 export function parts(data: Data | null | undefined): HostData {
   if (data === null || data === undefined) return {};
-  return "limits" in data || "usage" in data || "offer" in data
-    ? (data as HostData)
-    : { limits: data as Limits | HostUsage };
+  if ("limits" in data || "usage" in data || "offer" in data) return data as HostData;
+  const limits = data as Limits | HostUsage;
+  return "days" in data ? { limits, usage: data as UsageReport } : { limits };
 }
 
 export function usageLog(data: Data | null | undefined): UsageLog | null {

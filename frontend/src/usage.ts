@@ -4,7 +4,8 @@ import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { bars } from "./bars";
 import { moment } from "./element";
-import type { Receipt, UsageLog, Window } from "./shapes";
+import type { Receipt, Window } from "./shapes";
+import { triggerOf } from "./remaining";
 import { levelOf, share, usageLog } from "./standing";
 import type { Standing } from "./standing";
 import { base } from "./styles";
@@ -12,25 +13,24 @@ import { WatchingElement } from "./watching";
 import { clock, count, ofLimit, plural, seconds, title, wait } from "./words";
 
 const DAYS = 14;
+const WRITTEN_MS = 2_000;
 const MESSAGE = "usage-dashboard";
 
 export class ScalixUsage extends WatchingElement {
-  static override properties = { ...WatchingElement.properties, log: { state: true } };
-
   static override styles = [
     base,
     css`
       h3 { font-size: 1.25rem; }
       h4 { margin: 1.5rem 0 0.5rem; font-size: 1rem; }
       .usage-dashboard { display: grid; gap: 1rem; }
-      .usage-stats { display: grid; gap: 0.75rem; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); }
+      .usage-stats { display: grid; gap: 0.75rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 9.5rem), 1fr)); }
       .stat { display: grid; gap: 0.25rem; align-content: start; padding: 0.875rem; border-radius: var(--_radius); background: var(--_inset); }
       .label { color: var(--_muted); font-size: 0.875rem; }
       .value { font-size: 1.375rem; font-weight: 650; font-variant-numeric: tabular-nums; }
       .amber .value { color: var(--_amber); }
       .red .value { color: var(--_red); }
       .detail { color: var(--_muted); font-size: 0.875rem; }
-      .bars { display: block; width: 100%; max-height: 6rem; }
+      .bars { display: block; width: 100%; height: 5rem; }
       .bars rect { fill: var(--_accent); }
       summary { min-height: 1.75rem; padding: 0.25rem 0; cursor: pointer; color: var(--_muted); font-size: 0.875rem; }
       .scroll { overflow-x: auto; }
@@ -49,23 +49,28 @@ export class ScalixUsage extends WatchingElement {
     `,
   ];
 
-  declare protected log: UsageLog | null;
-
-  constructor() {
-    super();
-    this.log = null;
-  }
-
   protected override async load(): Promise<void> {
-    const log = this.service?.usage(DAYS).catch(() => null);
-    await super.load();
-    this.log = (await log) ?? null;
+    this.fetched = (await this.service?.usage(DAYS)) ?? null;
   }
+
+  /** Limits are exact at once; receipts are written down within a second or two. */
+  protected override changed(): void {
+    super.changed();
+    clearTimeout(this.#later);
+    this.#later = setTimeout(() => void this.refresh(), WRITTEN_MS);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    clearTimeout(this.#later);
+  }
+
+  #later: ReturnType<typeof setTimeout> | undefined;
 
   protected override render(): TemplateResult {
     const { now } = this;
     if (now === null) return this.fallback();
-    const log = usageLog(this.data) ?? this.log;
+    const log = usageLog(this.data ?? this.fetched);
     return html`
       <section class="usage-dashboard card" part="dashboard" aria-labelledby="title">
         <h3 id="title">Your Free Usage</h3>
@@ -76,7 +81,7 @@ export class ScalixUsage extends WatchingElement {
         ${log === null || log.days.length === 0
           ? nothing
           : html`<div part="history"><h4>The last ${log.days.length} days</h4>${bars(log.days)}</div>`}
-        ${log === null ? nothing : receipts(log.receipts)}
+        ${log === null ? nothing : log.shared ? shared() : receipts(log.receipts)}
         ${now.tier === "pro"
           ? nothing
           : html`<div>
@@ -89,10 +94,6 @@ export class ScalixUsage extends WatchingElement {
       <span class="spoken" role="status">${this.said}</span>
     `;
   }
-}
-
-function triggerOf(now: Standing): string | null {
-  return now.empty ? "AT_LIMIT" : now.near ? "NEAR_LIMIT" : null;
 }
 
 function isOther({ name }: Window): boolean {
@@ -132,6 +133,12 @@ function reset({ resetAt }: Standing): TemplateResult {
   </div>`;
 }
 
+function shared(): TemplateResult {
+  return html`<p class="muted" part="shared">
+    These are the sums of your network address, which neighbours may share; so there are no receipts.
+  </p>`;
+}
+
 function receipts(rows: Receipt[]): TemplateResult {
   if (rows.length === 0) return html`<p class="muted">No requests yet. Your receipts will stand here.</p>`;
   const now = new Date();
@@ -159,7 +166,8 @@ function receipts(rows: Receipt[]): TemplateResult {
   </div>`;
 }
 
-function outcome({ outcome, cache, attempts }: Receipt): string {
+function outcome({ outcome, cache, attempts, code }: Receipt): string {
+  if (code !== null && code !== undefined) return `${outcome}: ${code.replaceAll("_", " ")}`;
   const how = cache === "hit" ? ", from memory" : (attempts ?? 1) > 1 ? `, attempt ${attempts}` : "";
   return outcome + how;
 }

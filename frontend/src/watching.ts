@@ -2,7 +2,7 @@
 
 import type { PropertyValues } from "lit";
 import { CHANGED, ScalixElement } from "./element";
-import type { Limits } from "./shapes";
+import type { Limits, UsageReport } from "./shapes";
 import { crossed, standing } from "./standing";
 import type { Standing, Threshold } from "./standing";
 import { left } from "./words";
@@ -18,7 +18,7 @@ export abstract class WatchingElement extends ScalixElement {
     said: { state: true },
   };
 
-  declare protected fetched: Limits | null;
+  declare protected fetched: Limits | UsageReport | null;
   declare protected failed: boolean;
   /** What a screen reader is told; empty until a threshold is crossed while one looks. */
   declare protected said: string;
@@ -62,8 +62,12 @@ export abstract class WatchingElement extends ScalixElement {
     this.fetched = (await this.service?.limits()) ?? null;
   }
 
+  protected changed(): void {
+    void this.refresh();
+  }
+
   readonly #changed = (): void => {
-    if (document.visibilityState === "visible") void this.refresh();
+    if (document.visibilityState === "visible") this.changed();
   };
 
   protected override willUpdate(changes: PropertyValues): void {

@@ -1,0 +1,25 @@
+// Server-sent events as the service writes them, cut out of whatever pieces arrive. Pure.
+
+export type Frame = { data: string } | { comment: string };
+
+/** Feed it text; it gives whole frames and keeps the rest. */
+export class FrameCutter {
+  #rest = "";
+
+  cut(text: string): Frame[] {
+    const lines = (this.#rest + text).split(/\r\n|\n|\r(?!$)/);
+    this.#rest = lines.pop() ?? "";
+    const frames: Frame[] = [];
+    for (const line of lines) {
+      if (line.startsWith("data:")) frames.push({ data: line.slice(5).trimStart() });
+      else if (line.startsWith(":")) frames.push({ comment: line.slice(1).trim() });
+    }
+    return frames;
+  }
+}
+
+/** "queued 3, about 12 s" → its place and wait; null for any other comment. */
+export function placeOf(comment: string): { place: number; waitS: number } | null {
+  const found = /^queued (\d+), about (\d+) s$/.exec(comment);
+  return found === null ? null : { place: Number(found[1]), waitS: Number(found[2]) };
+}
