@@ -3,17 +3,19 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scalix_free.core.budget import Act, Allowance
 from scalix_free.core.chat import Call, Chunk, ToolCall, Usage
 from scalix_free.core.errors import Failure, Kind
 from scalix_free.routing.attempts import FINAL, SLOW_TOKENS, Exhausted, Patience
 from scalix_free.routing.catalogue import Model
-from tests.routing.routers import attempts
-from tests.routing.scripted import SILENCE, ScriptedBackend, Step, model
+from tests.routing.routers import Arithmetic, attempts
+from tests.routing.scripted import SILENCE, ScriptedBackend, ScriptedReply, Step, model
 
 PATIENCE = Patience(attempts=3, first_token_s=5.0, idle_s=5.0)
 HASTE = Patience(attempts=3, first_token_s=0.005, idle_s=0.005)
@@ -26,7 +28,7 @@ HELLO, WORLD, STOP = Chunk("Hello"), Chunk(" world"), Chunk(finish="stop")
 THOUGHT = Chunk(reasoning="Hm.")
 GOOD: Sequence[Step] = (HELLO, WORLD, STOP)
 
-RECOVERABLE = [kind for kind in Kind if kind not in FINAL]
+RECOVERABLE = [kind for kind in Kind if kind not in FINAL and kind is not Kind.LOST]
 
 
 def failure(kind: Kind = Kind.BROKEN, message: str = "It broke.") -> Failure:
@@ -116,6 +118,53 @@ async def test_what_lies_in_the_request_is_not_tried_on_others(call: Call, kind:
     end = await exhausted(call, ScriptedBackend(broken), others)
 
     assert (end.failures, end.kind, others.calls) == ([broken], kind, [])
+
+
+class Losing(ScriptedBackend):
+    """One whose instances go away with the first calls of each request."""
+
+    def __init__(self, lost: int) -> None:
+        super().__init__(*GOOD)
+        self._lost = lost
+
+    def open(self, call: Call) -> ScriptedReply:
+        reply = super().open(call)
+        if [one.rid for one in self.calls].count(call.rid) > self._lost:
+            return reply
+        return ScriptedReply(ScriptedBackend(failure(Kind.LOST)))
+
+
+@BOTH
+async def test_a_model_that_lost_an_instance_is_asked_again(call: Call) -> None:
+    """Once, since the others may fare no better; each time it is a call of its own."""
+    losing, others = Losing(1), ScriptedBackend(*GOOD)
+    async with attempt(call, losing, others) as reading:
+        assert (reading.attempting.answered_by, reading.attempting.attempts) == ("m1", 2)
+        assert await reading.to_end() == [HELLO, WORLD, STOP]
+
+    losing = Losing(2)
+    async with attempt(call, losing, others) as reading:
+        assert (reading.attempting.answered_by, reading.attempting.attempts) == ("m2", 3)
+
+    end = await exhausted(call, Losing(2))
+    assert end.kind is Kind.LOST
+
+
+async def test_however_many_calls_an_instance_had_none_is_lost_with_it() -> None:
+    """Neither for want of retries, nor since the model would rest."""
+    budgets = Arithmetic()
+    metered = replace(model("m1", Losing(1)), allowance=Allowance(rpm=100))
+    everybody = attempts(budgets=budgets)
+
+    async def one(number: int) -> str:
+        call = STREAM._replace(rid=number.to_bytes(16, "big"))
+        async with everybody.open(call, [metered]) as reply:
+            return reply.answered_by
+
+    found = await asyncio.gather(*map(one, range(20)))
+    assert found == ["m1"] * 20
+    assert len(budgets.asked) == 40, "each question is spent, also one that was lost"
+    assert not any(place.act is Act.TRIP for end in budgets.ended for _, place in end.findings)
 
 
 def test_only_a_bad_request_and_a_filter_lie_in_the_request() -> None:

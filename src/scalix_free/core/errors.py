@@ -70,6 +70,7 @@ class Kind(enum.Enum):
     """What a failed attempt means for the request."""
 
     UNREACHABLE = enum.auto()  # no connection, reset, TLS, DNS
+    LOST = enum.auto()  # one instance of several went away; the same model may answer by another
     TIMEOUT = enum.auto()  # no first token, or silence in the middle
     RATE_LIMITED = enum.auto()  # the provider's budget, not the caller's
     BROKEN = enum.auto()  # 5xx, nonsense, a cut stream, an error inside a 200

@@ -43,6 +43,10 @@ class UnansweredError(LinkError):
     """A connection ended before the first byte of an answer."""
 
 
+class NotConnectedError(LinkError):
+    """No connection came about: nothing was sent."""
+
+
 class Target(NamedTuple):
     """Where a question goes: the origin, and the request up to its length."""
 
@@ -100,11 +104,18 @@ class Session:
         no answer asks again, until it is a new connection that fails. Raises ``LinkError``.
         """
         question = b"%b%d\r\n\r\n%b" % (target.head, len(body), body)
+        was_sent = False
         while (link := self._take(target.origin)) is not None:
             with contextlib.suppress(UnansweredError):
                 await link.ask(question)
                 return link
-        link = await self._dial(target.origin)
+            was_sent = True
+        try:
+            link = await self._dial(target.origin)
+        except NotConnectedError as error:
+            if was_sent:
+                raise UnansweredError("no connection again") from error
+            raise
         await link.ask(question)
         return link
 
@@ -136,7 +147,7 @@ class Session:
                     server_hostname=host.rstrip(".") if secure else None,
                 )
         except (OSError, ValueError) as error:  # a TimeoutError is an OSError
-            raise LinkError("no connection") from error
+            raise NotConnectedError("no connection") from error
         return link
 
     async def _client_tls(self) -> ssl.SSLContext:

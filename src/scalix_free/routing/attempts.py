@@ -178,6 +178,7 @@ class Attempting:
         self._attempt: Attempt | None = None
         self._place: Place | None = None
         self._retries = 0
+        self._lost: set[str] = set()
         self._left = False
         self._failures: list[Failure] = []
         self.let_down: list[str] = []
@@ -267,8 +268,13 @@ class Attempting:
             self._leave_queue()
             if await self._try(model, call, spent, waiting):
                 return None
-            if self._failures[-1].kind in FINAL:
+            failed = self._failures[-1].kind
+            if failed in FINAL:
                 self._give_up(shorts)
+            if failed is Kind.LOST and model.id not in self._lost:
+                self._lost.add(model.id)  # asked again, once, by another of its instances
+                self._tried.discard(model.id)
+                waiting.insert(0, model)
         return shorts
 
     async def _take(self, model: Model, call: Call, claim: Claim | None = None) -> Spent | Short:
@@ -378,8 +384,11 @@ class Attempting:
         return self._all.learning.health.first_token(model.id).patience_s(most_s)
 
     def _may_retry(self) -> bool:
-        """Whether the retry budget allows one more attempt; the first is none."""
-        if self.attempts <= self._retries:
+        """Whether the retry budget allows one more attempt; the first is none.
+
+        Nor is one that follows a lost instance: the others are no worse for it.
+        """
+        if self.attempts <= self._retries + len(self._lost):
             return True
         if not self._all.retries.take():
             return False
