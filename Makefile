@@ -29,7 +29,7 @@ frontend: frontend/node_modules/.made  ## build the web elements anew, out of fr
 system:                      ## Debian packages that test-all needs (root)
 	./.ci/system
 
-test-all: $(VENV)/.test $(VENV)/.litellm  ## what make test leaves out; a skip is a failure here
+test-all: $(VENV)/.test $(VENV)/.litellm clients/js/node_modules/.made  ## what make test leaves out; a skip is a failure here
 	NO_SKIPS=1 $(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ]  # 5: none are left out
 
 prove: $(VENV)/.test         ## every store of limits against the arithmetic, in 20,000 histories; takes long
@@ -54,7 +54,7 @@ lock:                        ## make the locks in requirements/ anew (needs uv)
 	./requirements/lock.sh
 
 clean:
-	rm -rf $(VENV) frontend/node_modules frontend/.tests
+	rm -rf $(VENV) frontend/node_modules frontend/.tests clients/js/node_modules
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Scalix Free needs Python 3.11 or newer; try: make PYTHON=python3.12 serve")'
@@ -82,6 +82,6 @@ $(VENV)/.litellm: requirements/litellm.txt $(VENV)/.test
 	@$(VENV)/litellm/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r requirements/litellm.txt
 	@touch $@
 
-frontend/node_modules/.made: frontend/package-lock.json
-	@cd frontend && npm ci --silent
+%/node_modules/.made: %/package-lock.json
+	@cd $* && npm ci --silent
 	@touch $@

@@ -1,6 +1,7 @@
 """The JavaScript client and its Electron handlers: by themselves, and against the service."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from tests.api.caller import QUESTION
 from tests.api.models import GOOD, Fresh
 from tests.api.test_stream import breaking
-from tests.clients.node import run_tests
+from tests.clients.node import node, run_tests
 from tests.service import RunningService
 from tests.world import Behaviour
 
@@ -51,3 +52,33 @@ def test_against_the_service(
     run_tests(FOLDER, ["test/service.test.js"], {"SCALIX_FREE": json.dumps(told)})
     assert stalls.aborted(within_s=1.0)
     assert len(fails.seen) == 1
+
+
+# ── With its compiler ────────────────────────────────────────────────────────────────────────
+
+
+def compiled(*arguments: str) -> None:
+    compiler = FOLDER / "node_modules/typescript/bin/tsc"
+    if not compiler.exists():
+        pytest.skip("the compiler is not there; get it by: make clients/js/node_modules/.made")
+    ran = subprocess.run(
+        [node(), str(compiler), *arguments],
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout
+
+
+@pytest.mark.slow
+def test_what_is_kept_is_what_is_built(tmp_path: Path) -> None:
+    compiled("--outDir", str(tmp_path))
+    built = {file.name: file.read_text("utf-8") for file in tmp_path.iterdir()}
+    kept = {file.name: file.read_text("utf-8") for file in (FOLDER / "dist").iterdir()}
+    assert built == kept
+
+
+@pytest.mark.slow
+def test_its_types_are_what_programs_rely_on() -> None:
+    compiled("--project", "test")

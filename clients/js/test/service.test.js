@@ -113,6 +113,25 @@ test("limits and a spent hour", { skip }, async () => {
   assert.equal(limits.windows.find((window) => window.name === "requests_day").used, 5);
 });
 
+test("usage", { skip }, async () => {
+  const client = somebody();
+  await client.session();
+  const { receipt } = await client.complete(ASKED);
+  let usage;
+  do usage = await client.usage({ days: 3 }); // what ended is written down within a second
+  while (usage.receipts.length === 0);
+  assert.equal(usage.shared, false);
+  assert.equal(usage.days.length, 3);
+  assert.deepEqual(usage.days[2].requests, 1);
+  const [own] = usage.receipts;
+  assert.equal(own.request_id, receipt.requestId);
+  assert.equal(own.model, models.good);
+  assert.equal(own.outcome, "answered");
+  assert.equal(own.charged_tokens, 14);
+  assert.equal(usage.remaining_requests, 4);
+  await assert.rejects(client.usage({ days: 99 }), { code: "invalid_request", param: "days" });
+});
+
 test("a mistake", { skip }, async () => {
   await assert.rejects(somebody().complete({ ...ASKED, temperature: 3 }), {
     status: 400, code: "invalid_request", param: "temperature",
