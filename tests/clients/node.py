@@ -37,6 +37,11 @@ def run_tests(folder: Path, files: Sequence[str], more: Mapping[str, str]) -> No
         check=False,
     )
     counted = {name: int(n) for name, n in re.findall(r"^# (\w+) (\d+)$", ran.stdout, re.M)}
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.returncode == 0, _failed(ran.stdout) or ran.stdout + ran.stderr
     assert counted["pass"] > 0
     assert counted["skipped"] == counted["todo"] == counted["cancelled"] == 0, ran.stdout
+
+
+def _failed(tap: str) -> str:
+    """What of a report is about tests that failed."""
+    return "\n".join(re.findall(r"^not ok .*?^  \.\.\.$", tap, re.M | re.S))
