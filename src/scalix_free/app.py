@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,6 +27,7 @@ from scalix_free.admission.quotas import (
     tier_policy,
 )
 from scalix_free.api.account import account_routes
+from scalix_free.api.admin import admin_routes
 from scalix_free.api.completion import Completions
 from scalix_free.api.cookie import Cookies
 from scalix_free.api.errors import ErrorWriter
@@ -610,6 +611,7 @@ def _http(
             *usage_routes(intake, own_usage),
             *hook_routes(intake, proxied, honest, operations.operator_token),
             *operations_routes(operations, errors),
+            *admin_routes(service.router, errors, operator_token=operations.operator_token),
             *reference_routes(),
             *_pages(runtime, people),
         ],
@@ -664,10 +666,15 @@ async def _model_ready(runtime: Runtime, service: Service, session: Session) -> 
         return False
 
 
+def _known(router: Router) -> Iterator[tuple[str, float, int]]:
+    for state in router.states():
+        yield state.model.id, state.success, state.priority
+
+
 async def _keep_telling(metrics: Metrics, router: Router) -> None:
     """Let the other workers know how models stand."""
     while True:
-        metrics.note_models(router.states())
+        metrics.note_models(_known(router))
         await asyncio.sleep(STATES_S)
 
 
@@ -675,7 +682,7 @@ async def _metrics(
     runtime: Runtime, metrics: Metrics, router: Router, qualities: Qualities, clock: Clock
 ) -> tuple[bytes, str]:
     liked = qualities.satisfaction
-    metrics.note_models(router.states())
+    metrics.note_models(_known(router))
     left_today: Mapping[str, int] = {}
     with contextlib.suppress(StoreUnavailable):
         left_today = await router.left_today()

@@ -22,13 +22,14 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def test_the_least_served_of_the_best_class_goes_first() -> None:
+async def test_the_least_served_of_a_class_goes_first_and_classes_have_their_shares() -> None:
     queue = Queue()
     due = now() + 0.01
     names = {
         joined(queue, claim("heavy", received=900), due): "heavy",
         joined(queue, claim("light", received=10), due): "light",
-        joined(queue, claim("last", order=3), due): "last",
+        joined(queue, claim("stranger", order=3), due): "stranger",
+        joined(queue, claim("payer", order=0, received=990), due): "payer",
         joined(queue, claim("later", received=10), due): "later",
     }
     served: list[str] = []
@@ -39,7 +40,7 @@ async def test_the_least_served_of_the_best_class_goes_first() -> None:
         queue.leave(place)
 
     await asyncio.gather(*map(wait, names))
-    assert served == ["light", "later", "heavy", "last"]
+    assert served == ["payer", "light", "later", "stranger", "heavy"]
     assert not len(queue)
 
 

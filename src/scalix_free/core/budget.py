@@ -349,22 +349,24 @@ def _spent(budget: Budget) -> Sequence[int]:
 
 
 def take(budgets: Sequence[Budget], ask: Take, now_ms: int) -> Taken | Short:
-    """Spend from all scopes, or from none and say from which it cannot be and until when.
+    """Spend from all scopes, or from none and say from which it cannot be and until when."""
+    if (short := shortage(budgets, ask, now_ms)) is not None:
+        return short
+    for budget, scope in zip(budgets, ask.scopes, strict=True):
+        _spend(budget, scope, ask, now_ms)
+    used = (day_used(budget, scope) for budget, scope in zip(budgets, ask.scopes, strict=True))
+    return Taken(now_ms, tuple(used))
 
-    Of several that are short the one that is longest so is named.
-    """
+
+def shortage(budgets: Sequence[Budget], ask: Take, now_ms: int) -> Short | None:
+    """What is missing for a call; of several things, the one that will be missing longest."""
     short: Short | None = None
     for budget, scope in zip(budgets, ask.scopes, strict=True):
         budget.forget(now_ms)
         found = _short(budget, scope, ask, now_ms)
         if found is not None and (short is None or _lasts_longer(found, short)):
             short = found
-    if short is not None:
-        return short
-    for budget, scope in zip(budgets, ask.scopes, strict=True):
-        _spend(budget, scope, ask, now_ms)
-    used = (day_used(budget, scope) for budget, scope in zip(budgets, ask.scopes, strict=True))
-    return Taken(now_ms, tuple(used))
+    return short
 
 
 def close(budgets: Sequence[Budget], end: Close, now_ms: int) -> None:

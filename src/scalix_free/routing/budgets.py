@@ -35,6 +35,7 @@ from scalix_free.core.budget import (
     Why,
     Window,
     left,
+    shortage,
 )
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ports import Budgets, Clock
@@ -200,6 +201,22 @@ class Spending:
             if known:
                 told[name] = min(known)
         return told
+
+    async def shortages(self, models: Iterable[Model]) -> Mapping[str, Short]:
+        """What is missing for the smallest call of a model, by its id; spends nothing.
+
+        Pace and fairness hold nobody up here. Raises ``StoreUnavailable``.
+        """
+        now_ms = self._clock()
+        scopes_of = {model.id: self._books_of(model, now_ms).scopes for model in models}
+        scopes = list({scope.key: scope for pair in scopes_of.values() for scope in pair}.values())
+        budgets = await self._budgets.look(scopes)
+        kept = {scope.key: one for scope, one in zip(scopes, budgets, strict=True)}
+        found = {
+            name: shortage([kept[one.key] for one in pair], Take(b"", pair, 1), now_ms)
+            for name, pair in scopes_of.items()
+        }
+        return {name: short for name, short in found.items() if short is not None}
 
     def _books_of(self, model: Model, now_ms: int) -> _Books:
         account = model.account or Account(name=model.provider)

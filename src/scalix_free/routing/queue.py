@@ -1,9 +1,10 @@
 """Where callers wait while every model that could answer them has nothing left for a moment.
 
-Least served first: by class, then by how much of their own limits they have used, then by arrival.
-One at a time tries, so that what was freed goes to whoever is first; who tried in vain waits until
-the moment that its budgets named, or until a call of this process ends. Nobody waits here for
-longer than a few seconds: what is not free by then is refused with the exact time.
+Each class has its share of the turns; within a class the least served goes first, by how much of
+their own limits they have used, then by arrival. One at a time tries, so that what was freed goes
+to whoever is first; who tried in vain waits until the moment that its budgets named, or until a
+call of this process ends. Nobody waits here for longer than a few seconds: what is not free by then
+is refused with the exact time.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from scalix_free.routing.claim import Claim
+from scalix_free.routing.shares import Shares
 
 MOST_WAITING: Final = 64
 MOST_OF_OWNER: Final = 2
@@ -27,7 +30,7 @@ UNKNOWN_S: Final = 0.5
 class Place:
     """One caller's place. ``due`` is the loop's time at which it is worth trying."""
 
-    order: tuple[int, int, int]
+    arrival: int
     claim: Claim
     due: float
     called: asyncio.Future[bool] = field(repr=False)
@@ -39,6 +42,7 @@ class Queue:
     def __init__(self, most: int = MOST_WAITING) -> None:
         self._most = most
         self._places: list[Place] = []
+        self._shares = Shares()
         self._owners: Counter[bytes] = Counter()
         self._addresses: Counter[bytes] = Counter()
         self._arrivals = itertools.count()
@@ -55,11 +59,13 @@ class Queue:
         if not self._places:
             return False
         now = asyncio.get_running_loop().time()
-        mine = (claim.order, claim.received)
-        return any(
-            place.order[:2] <= mine and (place.due <= now or place is self._trying)
-            for place in self._places
-        )
+        newcomer = self._place(claim, now)
+        for place in self._ordered(newcomer):
+            if place is newcomer:
+                return False
+            if place.due <= now or place is self._trying:
+                return True
+        return False
 
     def join(self, claim: Claim, due: float) -> Place | None:
         """Take a place; None where there is none. Whoever is last gives way to the better."""
@@ -67,16 +73,14 @@ class Queue:
             return None
         if self._addresses[claim.address] >= MOST_OF_ADDRESS:
             return None
-        loop = asyncio.get_running_loop()
-        order = (claim.order, claim.received, next(self._arrivals))
-        place = Place(order, claim, due, loop.create_future())
+        place = self._place(claim, due)
         if len(self._places) >= self._most:
-            last = max(self._places, key=lambda other: other.order)
-            if last.order < place.order:
+            last = self._ordered(place)[-1]
+            if last is place:
                 return None
             self._drop(last)
+        self._shares.enter(claim.order)
         self._places.append(place)
-        self._places.sort(key=lambda other: other.order)
         self._owners[claim.owner] += 1
         self._addresses[claim.address] += 1
         self._call_next()
@@ -109,13 +113,14 @@ class Queue:
             self._drop(place)
         if self._trying is place:
             self._trying = None
+            self._shares.charge(place.claim.order)
             self._note_pace()
             self._call_next()
 
     def freed(self) -> None:
         """Something may be free before the moment that was named: the first may try."""
         if self._places and self._trying is None:
-            self._places[0].due = 0.0
+            self._ordered()[0].due = 0.0
             self._call_next()
 
     def standing(self, place: Place) -> tuple[int, float] | None:
@@ -126,9 +131,18 @@ class Queue:
         """
         if place not in self._places:
             return None
-        before = self._places.index(place)
+        before = self._ordered().index(place)
         wait_s = place.due - asyncio.get_running_loop().time()
         return before + 1, max(wait_s, before * self._pace_s, 0.0)
+
+    def _place(self, claim: Claim, due: float) -> Place:
+        called = asyncio.get_running_loop().create_future()
+        return Place(next(self._arrivals), claim, due, called)
+
+    def _ordered(self, *newcomers: Place) -> Sequence[Place]:
+        """All places, and who would come, whose turn is next first."""
+        places = sorted((*self._places, *newcomers), key=_standing_of)
+        return self._shares.interleaved(places, _class_of)
 
     def _note_pace(self) -> None:
         """Learn how long it takes from one who goes to the next, while somebody waits."""
@@ -140,6 +154,7 @@ class Queue:
 
     def _drop(self, place: Place) -> None:
         self._places.remove(place)
+        self._shares.leave(place.claim.order)
         for counts, key in (
             (self._owners, place.claim.owner),
             (self._addresses, place.claim.address),
@@ -159,10 +174,19 @@ class Queue:
             return
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for place in self._places:
+        for place in self._ordered():
             if place.due <= now:
                 self._trying = place
                 place.called.set_result(True)
                 return
         next_due = min(place.due for place in self._places)
         self._timer = loop.call_at(next_due, self._call_next)
+
+
+def _standing_of(place: Place) -> tuple[int, int]:
+    """Within a class: how much they have received, then who came first."""
+    return place.claim.received, place.arrival
+
+
+def _class_of(place: Place) -> int:
+    return place.claim.order

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from scalix_free.core.budget import Short
 from scalix_free.core.chat import Call
 from scalix_free.core.errors import Refusal
 from scalix_free.core.ports import Clock
@@ -13,16 +14,20 @@ from scalix_free.routing.answers import Answers
 from scalix_free.routing.attempts import Asked, Attempts
 from scalix_free.routing.catalogue import Catalogue, Model
 from scalix_free.routing.claim import Claim
-from scalix_free.routing.plan import Ranking, plan
+from scalix_free.routing.plan import Place, Ranking, plan
 from scalix_free.routing.preferences import Preferences
 
 
 class State(NamedTuple):
-    """How a model stands: the part of its calls that succeed, and its priority as it counts."""
+    """How a model stands, as this process has learned it.
 
-    model: str
+    ``success`` is the part of its calls that succeed, ``priority`` the one that counts.
+    """
+
+    model: Model
     success: float
     priority: int
+    place: Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +60,17 @@ class Router:
         )
 
     def states(self) -> Iterable[State]:
-        """How all models stand, as this process has learned it."""
+        """How all models stand, in the order in which they are asked."""
         now_ms = self.clock()
-        for model in self.catalogue:
+        places = self.ranking.places(self.catalogue)
+        for model in self.ranking.order(self.catalogue):
             success = self.ranking.success(model, now_ms)
-            yield State(model.id, success, self.ranking.priority(model, now_ms))
+            priority = self.ranking.priority(model, now_ms)
+            yield State(model, success, priority, places[model.id])
+
+    async def shortages(self) -> Mapping[str, Short]:
+        """What is missing for a call of a model; see ``Spending.shortages``."""
+        return await self.attempts.spending.shortages(self.catalogue)
 
     async def left_today(self) -> Mapping[str, int]:
         """Requests that accounts have left of their day; see ``Spending.left_today``."""
