@@ -31,7 +31,7 @@ from scalix_free.api.admin import admin_routes
 from scalix_free.api.completion import Completions
 from scalix_free.api.cookie import Cookies
 from scalix_free.api.errors import ErrorWriter
-from scalix_free.api.exchange import BodyLimits, Visitors
+from scalix_free.api.exchange import BodyLimits, Visitors, headers_of, rid_of
 from scalix_free.api.feedback import feedback_routes
 from scalix_free.api.free import free_routes
 from scalix_free.api.guard import Guard
@@ -55,6 +55,7 @@ from scalix_free.core.ports import (
     Mailer,
     Once,
     Ratings,
+    Traffic,
     UsageLog,
 )
 from scalix_free.identity.address import honest_address, is_loopback, is_trusted
@@ -91,6 +92,7 @@ from scalix_free.runtime import Runtime, is_server
 from scalix_free.serve import (
     Accounts,
     Callers,
+    Conditions,
     Feedback,
     Identify,
     MailLimits,
@@ -114,13 +116,24 @@ from scalix_free.storage.redis_ledger import RedisLedger
 from scalix_free.storage.restored import Recent, RestoredLedger
 from scalix_free.storage.sqlite_budgets import SqliteBudgets
 from scalix_free.storage.sqlite_ledger import SqliteLedger, count_active
+from scalix_free.storage.traffic import SqlTraffic
 from scalix_free.storage.usage_batches import UsageBatches
 from scalix_free.storage.usage_log import SqlUsageLog
 from scalix_free.telemetry import Metrics
+from scalix_free.web.asking import Asking
+from scalix_free.web.connect import connect_pages
 from scalix_free.web.frame import open_frame
+from scalix_free.web.opinions import opinion_pages
+from scalix_free.web.privacy import privacy_pages
 from scalix_free.web.reference import reference_pages
+from scalix_free.web.sign_up import sign_up_pages
 from scalix_free.web.static import read_assets, static_routes
+from scalix_free.web.status import status_pages
+from scalix_free.web.upgrade import upgrade_pages
+from scalix_free.web.usage import usage_pages
 from scalix_free.web.verify import verify_pages
+from scalix_free.web.visits import Visits
+from scalix_free.web.welcome import welcome_pages
 
 log = logging.getLogger(__name__)
 
@@ -188,6 +201,7 @@ async def open_app(
                 people=people,
                 feedback=feedback,
                 usage_log=usage_log,
+                traffic=SqlTraffic(database),
                 errors=errors,
                 operations=Operations(
                     store=lambda: _store_health(ledger),
@@ -547,6 +561,7 @@ def _http(
     people: People,
     feedback: Feedback,
     usage_log: UsageLog,
+    traffic: Traffic,
     errors: ErrorWriter,
     operations: Operations,
 ) -> Guard:
@@ -613,7 +628,16 @@ def _http(
             *operations_routes(operations, errors),
             *admin_routes(service.router, errors, operator_token=operations.operator_token),
             *reference_routes(),
-            *_pages(runtime, people),
+            *_pages(
+                runtime,
+                service,
+                people=people,
+                feedback=feedback,
+                traffic=traffic,
+                own_usage=own_usage,
+                own_data=own_data,
+                visitors=visitors,
+            ),
         ],
         errors=errors,
         version=__version__,
@@ -621,15 +645,50 @@ def _http(
     return Guard(http, errors=errors, own_hosts=_own_hosts(runtime))
 
 
-def _pages(runtime: Runtime, people: People) -> list[HTTPRouteHandler]:
+def _pages(
+    runtime: Runtime,
+    service: Service,
+    *,
+    people: People,
+    feedback: Feedback,
+    traffic: Traffic,
+    own_usage: OwnUsage,
+    own_data: OwnData,
+    visitors: Visitors,
+) -> list[HTTPRouteHandler]:
     """What people see."""
     assets = read_assets()
     frame = open_frame(assets, runtime.public_url, __version__)
+    visits = _visits(visitors)
+    asking = Asking(service=service, sessions=people.sessions, visits=visits)
+    conditions = Conditions(traffic=traffic, catalogue=service.catalogue, clock=service.clock)
+    tiers = _limits(runtime.settings).tiers
+    most_chars = runtime.settings.content.max_prompt_chars
     return [
         *static_routes(assets),
+        *welcome_pages(frame, asking, conditions, most_chars),
+        *usage_pages(frame, own_usage, own_data, people.callers, visits),
+        *upgrade_pages(frame, service, tiers),
+        *connect_pages(frame, visits, asking),
+        *status_pages(frame, conditions),
+        *privacy_pages(frame, service),
+        *sign_up_pages(frame, people.accounts, visits, tiers),
         *verify_pages(frame, people.accounts),
+        *opinion_pages(frame, people.callers, feedback, visits),
         *reference_pages(frame, lambda app: description(app)()),
     ]
+
+
+def _visits(visitors: Visitors) -> Visits:
+    """What pages may know of a request, in their own terms."""
+    cookies = visitors.cookies
+    return Visits(
+        visitor=lambda request: visitors.of(request.scope, headers_of(request.scope)),
+        is_own=lambda request: cookies.is_own(headers_of(request.scope)),
+        is_known=lambda request: cookies.is_shown(headers_of(request.scope)),
+        give=lambda request, token: cookies.give(request.scope, headers_of(request.scope), token),
+        rid=lambda request: rid_of(request.scope),
+    )
 
 
 def _own_hosts(runtime: Runtime) -> list[str] | None:

@@ -9,7 +9,19 @@ import pytest
 from tests.api.caller import Caller
 from tests.web.page import Page
 
-PAGES = ("/docs", "/verify")
+PAGES = (
+    "/",
+    "/chat",
+    "/usage",
+    "/upgrade",
+    "/connect",
+    "/status",
+    "/privacy",
+    "/sign-up",
+    "/feedback",
+    "/docs",
+    "/verify",
+)
 KINDS = ("text/css", "text/javascript", "image/svg+xml")
 
 

@@ -21,11 +21,3 @@ def test_it_describes_every_endpoint(page: Page, caller: Caller) -> None:
 def test_its_first_example_is_for_this_server(page: Page, caller: Caller) -> None:
     assert f"curl {caller.url}/v1/chat/completions" in page.text
     assert f'base_url="{caller.url}/v1"' in page.text
-
-
-@pytest.mark.parametrize(("path", "target"), [("/", "/docs"), ("/upgrade", "/docs#pro")])
-def test_the_other_pages_lead_there(caller: Caller, path: str, target: str) -> None:
-    response = caller.request("GET", path)
-    assert response.status_code == 307
-    assert response.headers["location"] == target
-    assert caller.request("GET", target).status_code == 200

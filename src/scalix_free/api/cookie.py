@@ -39,13 +39,17 @@ class Cookies:
         One that is not valid counts as absent, and the answer will clear it.
         """
         line = headers.get(b"cookie")
-        if line is None or self.name.encode() not in line or not self._is_own(headers):
+        if line is None or self.name.encode() not in line or not self.is_own(headers):
             return None
         token = _value(line.decode("latin-1"), self.name)
         if token is None or self.is_valid(token, address):
             return token
         self.clear(scope)
         return None
+
+    def is_shown(self, headers: Headers) -> bool:
+        """Whether there is one at all, on whatever way the request came."""
+        return _value(headers.get(b"cookie", b"").decode("latin-1"), self.name) is not None
 
     def give(self, scope: HTTPScope, headers: Headers, token: str) -> None:
         """Let the answer set the cookie, unless a page of somebody else asked for it."""
@@ -57,6 +61,11 @@ class Cookies:
         """Let the answer take the cookie away."""
         _keep(scope, f"{self.name}=; Max-Age=0; {self._attributes}")
 
+    def is_own(self, headers: Headers) -> bool:
+        """Whether a page of ours sent the request."""
+        same_origin = headers.get(b"sec-fetch-site") == b"same-origin"
+        return same_origin or headers.get(b"origin") == self._origin
+
     @property
     def _origin(self) -> bytes:
         return self.public_url.encode()
@@ -64,10 +73,6 @@ class Cookies:
     @property
     def _attributes(self) -> str:
         return f"{ATTRIBUTES}; Secure" if self.is_secure else ATTRIBUTES
-
-    def _is_own(self, headers: Headers) -> bool:
-        same_origin = headers.get(b"sec-fetch-site") == b"same-origin"
-        return same_origin or headers.get(b"origin") == self._origin
 
 
 def set_cookie_of(scope: HTTPScope) -> bytes | None:

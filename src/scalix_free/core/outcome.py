@@ -86,3 +86,15 @@ class Receipt(NamedTuple):
     charged_tokens: int
     first_token_ms: float | None
     total_ms: float
+
+
+class Ended(NamedTuple):
+    """How many requests ended in one hour, by the model that answered: whole, or not.
+
+    ``model`` is None where none began to. ``hour_ms`` is when the hour began.
+    """
+
+    hour_ms: int
+    model: str | None
+    answered: int
+    failed: int

@@ -11,7 +11,7 @@ from scalix_free.core.budget import Budget, Close, Finding, Scope, Short, Take, 
 from scalix_free.core.caller import Caller
 from scalix_free.core.chat import Call, Chunk
 from scalix_free.core.ledger import Admitted, Ask, Denied, Entry, Level, Subject
-from scalix_free.core.outcome import Charge, Day, Outcome, Receipt
+from scalix_free.core.outcome import Charge, Day, Ended, Outcome, Receipt
 from scalix_free.core.rating import Kept, Opinion, Rating
 
 Clock: TypeAlias = Callable[[], int]
@@ -240,6 +240,17 @@ class UsageLog(Protocol):
         """Delete requests from before that moment, at most so many; how many there were.
 
         What people thought of them goes with them.
+        """
+        ...
+
+
+class Traffic(Protocol):
+    """How requests ended, of everybody together. Raises ``StoreUnavailable``."""
+
+    async def ended(self, since_ms: int) -> Sequence[Ended]:
+        """By hour and model, of those that the usage log knows since then, oldest first.
+
+        Refused and abandoned ones are left out.
         """
         ...
 

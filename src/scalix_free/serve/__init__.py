@@ -12,6 +12,7 @@ from scalix_free.serve.answering import (
     SessionOf,
 )
 from scalix_free.serve.callers import Callers, Revocations
+from scalix_free.serve.condition import Condition, Conditions
 from scalix_free.serve.feedback import Feedback
 from scalix_free.serve.own_data import OwnData
 from scalix_free.serve.own_usage import OwnUsage, Used
@@ -26,6 +27,8 @@ __all__ = [
     "Answering",
     "Arrival",
     "Callers",
+    "Condition",
+    "Conditions",
     "End",
     "Feedback",
     "Granted",

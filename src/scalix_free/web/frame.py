@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import jinja2
 from litestar import MediaType, Request, Response
 
+from scalix_free.core.clock import utc
 from scalix_free.web.static import Assets
 
 AnyRequest = Request[Any, Any, Any]
@@ -34,8 +35,19 @@ class Entry(NamedTuple):
     label: str
 
 
-ABOVE: Final = (Entry("/docs", "Docs"),)
-BELOW: Final[Sequence[Entry]] = ()
+ABOVE: Final = (
+    Entry("/chat", "Chat"),
+    Entry("/usage", "Usage"),
+    Entry("/upgrade", "Upgrade"),
+    Entry("/connect", "Connect"),
+    Entry("/docs", "Docs"),
+)
+BELOW: Final = (
+    Entry("/status", "Status"),
+    Entry("/privacy", "Privacy"),
+    Entry("/sign-up", "Sign up"),
+    Entry("/feedback", "Help and feedback"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +62,11 @@ class Frame:
         self,
         request: AnyRequest,
         template: str,
+        shown: Mapping[str, object],
         *,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
         personal: bool = True,
-        **shown: object,
     ) -> Page:
         """A page as it is sent. A ``personal`` one is for its reader alone, and kept nowhere."""
         text = self.templates.get_template(template).render(
@@ -84,6 +96,7 @@ def open_frame(assets: Assets, public_url: str, version: str) -> Frame:
         undefined=jinja2.StrictUndefined,
     )
     templates.globals["asset"] = assets.url
+    templates.globals["utc"] = utc
     templates.globals["bundle"] = _bundle(assets)
     return Frame(templates, public_url, version)
 

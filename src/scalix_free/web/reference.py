@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from litestar import get
 from litestar.handlers import HTTPRouteHandler
-from litestar.response import Redirect
 
 from scalix_free.web.frame import AnyRequest, Frame, Page
 
@@ -40,22 +39,14 @@ class Operation:
 
 
 def reference_pages(frame: Frame, describe: Describe) -> list[HTTPRouteHandler]:
-    """The reference, and the addresses that lead to it until they have own pages."""
+    """One page, made from the description for machines."""
 
     @get("/docs", include_in_schema=False)
     async def docs(request: AnyRequest) -> Page:
-        operations = list(_operations(describe(request.app)))
-        return frame.page(request, "reference.html", personal=False, operations=operations)
+        shown = {"operations": list(_operations(describe(request.app)))}
+        return frame.page(request, "reference.html", shown, personal=False)
 
-    @get("/", include_in_schema=False, status_code=307)
-    async def home() -> Redirect:
-        return Redirect("/docs", status_code=307)
-
-    @get("/upgrade", include_in_schema=False, status_code=307)
-    async def upgrade() -> Redirect:
-        return Redirect("/docs#pro", status_code=307)
-
-    return [docs, home, upgrade]
+    return [docs]
 
 
 def _operations(schema: Mapping[str, Any]) -> Iterator[Operation]:

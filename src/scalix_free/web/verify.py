@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
-from urllib.parse import parse_qs
 
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
@@ -12,6 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from scalix_free.core.errors import Refusal
 from scalix_free.serve import Accounts, Verified
 from scalix_free.web.frame import AnyRequest, Frame, Page
+from scalix_free.web.visits import fields_of
 
 MOST_FORM_BYTES: Final = 4_096
 HEADERS: Final = {"referrer-policy": "no-referrer"}
@@ -25,19 +24,13 @@ def verify_pages(frame: Frame, accounts: Accounts) -> list[HTTPRouteHandler]:
         request: AnyRequest,
         status: int = 200,
         *,
+        email: str = "",
         token: str = "",
         refusal: str | None = None,
         verified: Verified | None = None,
     ) -> Page:
-        return frame.page(
-            request,
-            "verify.html",
-            status=status,
-            headers=HEADERS,
-            token=token,
-            refusal=refusal,
-            verified=verified,
-        )
+        shown = {"email": email, "token": token, "refusal": refusal, "verified": verified}
+        return frame.page(request, "verify.html", shown, status=status, headers=HEADERS)
 
     @get("/verify", include_in_schema=False)
     async def ask(request: AnyRequest) -> Page:
@@ -50,18 +43,13 @@ def verify_pages(frame: Frame, accounts: Accounts) -> list[HTTPRouteHandler]:
         request_max_body_size=MOST_FORM_BYTES,
     )
     async def enter(request: AnyRequest) -> Page:
-        form = _form(await request.body())
+        form = fields_of(await request.body())
         if form.get("token"):
             found = await accounts.verify_token(form["token"])
         else:
             found = await accounts.verify_code(form.get("email", ""), form.get("code", ""))
         if isinstance(found, Refusal):
-            return page(request, 400, refusal=found.message)
+            return page(request, 400, email=form.get("email", ""), refusal=found.message)
         return page(request, verified=found)
 
     return [ask, enter]
-
-
-def _form(body: bytes) -> Mapping[str, str]:
-    fields = parse_qs(body.decode("latin-1"), max_num_fields=10)
-    return {name: values[0].strip() for name, values in fields.items()}

@@ -1,0 +1,58 @@
+"""Signing up by e-mail, and what is said of answers: the small forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from litestar import get, post
+from litestar.handlers import HTTPRouteHandler
+
+from scalix_free.core.caller import Tier
+from scalix_free.core.errors import Refusal
+from scalix_free.identity.identify import ANONYMOUS, REGISTERED
+from scalix_free.serve import Accounts
+from scalix_free.web.frame import AnyRequest, Frame, Page
+from scalix_free.web.visits import Visits
+
+MOST_FORM_BYTES: Final = 4_096
+
+
+def sign_up_pages(
+    frame: Frame, accounts: Accounts, visits: Visits, tiers: Mapping[str, Tier]
+) -> list[HTTPRouteHandler]:
+    """The form, and where to go on when the mail is under way."""
+    about = {"before": tiers[ANONYMOUS].policy.limits, "after": tiers[REGISTERED].policy.limits}
+
+    def page(
+        request: AnyRequest,
+        *,
+        email: str = "",
+        refusal: Refusal | None = None,
+        sent: bool = False,
+        status: int = 200,
+    ) -> Page:
+        shown = about | {"email": email, "refusal": refusal, "sent": sent}
+        return frame.page(request, "sign-up.html", shown, status=status)
+
+    @get("/sign-up", include_in_schema=False)
+    async def ask(request: AnyRequest) -> Page:
+        return page(request)
+
+    @post(
+        "/sign-up",
+        include_in_schema=False,
+        status_code=200,
+        request_max_body_size=MOST_FORM_BYTES,
+    )
+    async def send(request: AnyRequest) -> Page:
+        form = await visits.form(request)
+        if isinstance(form, Refusal):
+            return page(request, refusal=form, status=403)
+        email = form.get("email", "")
+        refusal = await accounts.sign_in(visits.visitor(request), email)
+        if refusal is not None:
+            return page(request, email=email, refusal=refusal, status=400)
+        return page(request, email=email, sent=True)
+
+    return [ask, send]

@@ -1,0 +1,124 @@
+"""Asking without script: a form, the same limits as through the API, and a page with the answer."""
+
+import re
+import time
+from collections.abc import Iterator
+from html import unescape
+
+import httpx
+import pytest
+
+from tests.api.caller import Caller
+from tests.service import RunningService
+from tests.web.page import Page
+
+OWN = {"sec-fetch-site": "same-origin"}
+
+
+@pytest.fixture
+def caller(service: RunningService, addresses: Iterator[str]) -> Iterator[Caller]:
+    """Somebody with a browser: it keeps the cookie that it is given."""
+    with httpx.Client(timeout=20, trust_env=False) as browser:
+        yield Caller(service.url, browser, next(addresses))
+
+
+def ask(caller: Caller, path: str = "/chat", **fields: str) -> httpx.Response:
+    return caller.request("POST", path, data=fields, headers=OWN)
+
+
+def field(text: str, name: str) -> str:
+    """The value of the first hidden field of that name."""
+    return unescape(re.findall(rf'name="{name}" value="([^"]*)"', text)[0])
+
+
+@pytest.mark.parametrize("path", ["/", "/chat"])
+def test_a_question_is_answered_on_a_page(caller: Caller, path: str) -> None:
+    answered = ask(caller, path, prompt="What is 2 + 2?")
+
+    assert answered.status_code == 200
+    assert answered.headers["cache-control"] == "no-store"
+    assert "What is 2 + 2?" in answered.text
+    assert "You said: What is 2 + 2?" in answered.text
+    assert "world/good" in answered.text
+    Page(answered.text)
+
+
+def test_who_asks_gets_an_identity_and_is_charged_by_it(caller: Caller) -> None:
+    assert "set-cookie" in ask(caller, prompt="Who am I?").headers
+
+    usage = caller.request("GET", "/usage", headers=OWN)
+    (hour,) = re.findall(r'data-meter="requests_hour".*?class="figure">(\d+)<', usage.text, re.S)
+    assert hour == "1"
+    until = time.monotonic() + 5  # it is written down within a second
+    while "world/good" not in usage.text:
+        assert time.monotonic() < until
+        usage = caller.request("GET", "/usage", headers=OWN)
+
+    again = ask(caller, prompt="And now?")
+    assert "set-cookie" not in again.headers
+    assert "3 requests remaining this hour" in re.sub(r"<[^>]+>", "", again.text)
+
+
+def test_what_was_said_goes_along(caller: Caller) -> None:
+    first = ask(caller, prompt="First <b>one</b>")
+    second = ask(caller, prompt="Second", said=field(first.text, "said"))
+
+    page = Page(second.text)
+    assert "<b>" not in second.text
+    assert len(page.all("article")) == 4
+    assert second.text.count("First &lt;b&gt;one&lt;/b&gt;") >= 2
+    assert "You said: Second" in second.text
+
+
+@pytest.mark.parametrize("said", ["", "{", "[1]", '[["a"]]', '[["a", "b", "c"]]', '[{"x": 1}]'])
+def test_a_history_that_is_none_is_left_out(caller: Caller, said: str) -> None:
+    assert "You said: Hi" in ask(caller, prompt="Hi", said=said).text
+
+
+def test_nothing_is_asked_for_a_page_of_somebody_else(caller: Caller) -> None:
+    for headers in ({}, {"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}):
+        refused = caller.request("POST", "/chat", data={"prompt": "Hi"}, headers=headers)
+        assert refused.status_code == 403
+        assert "You said" not in refused.text
+        assert "set-cookie" not in refused.headers
+    ours = {"origin": caller.url}
+    assert caller.request("POST", "/chat", data={"prompt": "Hi"}, headers=ours).status_code == 200
+
+
+def test_an_empty_question_is_none(caller: Caller) -> None:
+    assert "There was no question to ask." in ask(caller, prompt="  ").text
+
+
+def test_a_question_that_is_too_long_is_kept_and_can_be_trimmed(caller: Caller) -> None:
+    long = "long " * 3_000
+    refused = ask(caller, prompt=long)
+    assert "Trim to fit" in refused.text
+    assert long.strip() in refused.text
+
+    trimmed = ask(caller, prompt=long, trim="1")
+    (kept,) = re.findall(r"<textarea[^>]*>(.*?)</textarea>", trimmed.text, re.S)
+    assert kept == long.strip()[:10_000]
+    assert "You said" not in trimmed.text, "it is looked at first"
+
+
+def test_at_the_limit_the_page_says_when_and_what_else(caller: Caller) -> None:
+    for n in range(5):
+        assert f"You said: {n}" in ask(caller, prompt=f"{n}").text
+
+    refused = ask(caller, prompt="Kept")
+
+    assert "Upgrade to continue using Scalix" in refused.text
+    assert "Your question is kept" in refused.text
+    assert ">Kept</textarea>" in refused.text
+    assert 'href="/sign-up"' in refused.text
+    usage = caller.request("GET", "/usage", headers=OWN)
+    assert "Upgrade to continue using Scalix" in usage.text
+    assert "Requests this hour: 5 of 5 used." in usage.text
+
+
+def test_asked_again_the_newest_answer_is_none_of_the_conversation(caller: Caller) -> None:
+    first = ask(caller, prompt="Say it")
+    again = ask(caller, prompt="Say it", said=field(first.text, "said"), again="1")
+
+    assert "You said: Say it" in again.text
+    assert "given before" not in again.text
