@@ -666,7 +666,7 @@ def _pages(
     most_chars = runtime.settings.content.max_prompt_chars
     return [
         *static_routes(assets),
-        *welcome_pages(frame, asking, conditions, most_chars),
+        *welcome_pages(frame, asking, conditions, most_chars, _uplift(runtime.settings)),
         *usage_pages(frame, own_usage, own_data, people.callers, visits),
         *upgrade_pages(frame, service, tiers),
         *connect_pages(frame, visits, asking),
@@ -677,6 +677,11 @@ def _pages(
         *opinion_pages(frame, people.callers, feedback, visits),
         *reference_pages(frame, lambda app: description(app)()),
     ]
+
+
+def _uplift(settings: Settings) -> int | None:
+    """The requests of a day for whoever signs up."""
+    return settings.tiers.registered.requests_per_day
 
 
 def _visits(visitors: Visitors) -> Visits:

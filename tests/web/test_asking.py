@@ -56,7 +56,7 @@ def test_who_asks_gets_an_identity_and_is_charged_by_it(caller: Caller) -> None:
 
     again = ask(caller, prompt="And now?")
     assert "set-cookie" not in again.headers
-    assert "3 requests remaining this hour" in re.sub(r"<[^>]+>", "", again.text)
+    assert "3 of 5 left this hour" in re.sub(r"<[^>]+>", "", again.text)
 
 
 def test_what_was_said_goes_along(caller: Caller) -> None:
@@ -113,7 +113,7 @@ def test_at_the_limit_the_page_says_when_and_what_else(caller: Caller) -> None:
     assert 'href="/sign-up"' in refused.text
     usage = caller.request("GET", "/usage", headers=OWN)
     assert "Upgrade to continue using Scalix" in usage.text
-    assert "Requests this hour: 5 of 5 used." in usage.text
+    assert "Requests This Hour: 5 of 5 used." in usage.text
 
 
 def test_asked_again_the_newest_answer_is_none_of_the_conversation(caller: Caller) -> None:

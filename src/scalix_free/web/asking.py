@@ -78,8 +78,22 @@ class Asked:
         """Whether a limit was reached that only time or another tier lifts."""
         return self.refusal is not None and self.refusal.code in LIMITS
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether it is ours or a provider's, so that asking again may help."""
+        return self.refusal is not None and self.refusal.code in FAILURES
+
 
 LIMITS: Final = frozenset({Code.HOURLY_LIMIT, Code.DAILY_LIMIT, Code.TOKEN_LIMIT})
+FAILURES: Final = frozenset(
+    {
+        Code.UPSTREAM_ERROR,
+        Code.UPSTREAM_TIMEOUT,
+        Code.NO_FREE_MODEL,
+        Code.STORE_UNAVAILABLE,
+        Code.DRAINING,
+    }
+)
 
 CUT: Final = {
     "length": "The answer has reached its greatest length and ends here.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -97,10 +97,6 @@ def open_frame(assets: Assets, public_url: str, version: str) -> Frame:
     )
     templates.globals["asset"] = assets.url
     templates.globals["utc"] = utc
-    templates.globals["bundle"] = _bundle(assets)
+    templates.globals["bundle"] = "elements/elements.js" in assets
+    templates.globals["chat_bundle"] = "elements/chat.js" in assets
     return Frame(templates, public_url, version)
-
-
-def _bundle(assets: Assets) -> Sequence[str]:
-    """The entries of the elements' bundle; none where it was not built."""
-    return tuple(name for name in assets if name == "elements/elements.js")

@@ -11,10 +11,10 @@ from scalix_free.core.ledger import Level
 from scalix_free.core.standing import Standing
 
 LABELS: Final = {
-    "requests_hour": "Requests this hour",
-    "requests_day": "Requests today",
-    "tokens_day": "Tokens used",
-    "concurrent": "Running at once",
+    "requests_hour": "Requests This Hour",
+    "requests_day": "Requests Today",
+    "tokens_day": "Tokens Used",
+    "concurrent": "Running at Once",
 }
 AMBER: Final = 75
 RED: Final = 90
@@ -51,6 +51,12 @@ def meters(standing: Standing) -> Sequence[Meter]:
 def binding(standing: Standing) -> Meter | None:
     """The window of requests with the least left."""
     return None if standing.binding is None else _meter(standing.binding)
+
+
+def today(standing: Standing) -> Meter | None:
+    """The day's requests, where they are limited."""
+    found = [level for level in standing.levels if level.limit.name == "requests_day"]
+    return _meter(found[0]) if found and found[0].limit.most is not None else None
 
 
 def _meter(level: Level) -> Meter:

@@ -12,7 +12,7 @@ from scalix_free.core.standing import Standing
 from scalix_free.serve import Conditions, Refused
 from scalix_free.web.asking import MOST_FORM_BYTES, Asked, Asking, turns_of
 from scalix_free.web.frame import AnyRequest, Frame, Page
-from scalix_free.web.meters import binding
+from scalix_free.web.meters import binding, today
 
 SAMPLES: Final = (
     "Explain what an API is to a ten-year-old",
@@ -23,9 +23,17 @@ SAMPLES: Final = (
 
 
 def welcome_pages(
-    frame: Frame, asking: Asking, conditions: Conditions, most_chars: int | None
+    frame: Frame,
+    asking: Asking,
+    conditions: Conditions,
+    most_chars: int | None,
+    uplift: int | None,
 ) -> list[HTTPRouteHandler]:
-    """``most_chars`` is how long a question may be, if there is such a limit."""
+    """Where people begin.
+
+    ``most_chars`` is how long a question may be, ``uplift`` how many requests a day whoever signs
+    up has; None: there is no such limit.
+    """
     service, visits = asking.service, asking.visits
 
     def shown(standing: Standing | None) -> dict[str, object]:
@@ -35,6 +43,8 @@ def welcome_pages(
             "most_chars": most_chars,
             "standing": standing,
             "left": None if standing is None else binding(standing),
+            "today": None if standing is None else today(standing),
+            "uplift": uplift or "",
             "models": len(models),
             "demonstration": bool(models) and all(model.demonstration for model in models),
         }
