@@ -167,6 +167,7 @@ def test_every_route_is_described(plain: RunningService) -> None:
 
 WITHOUT_ANYTHING = {
     ("POST", "/api/v1/hooks/litellm"): 401,
+    ("POST", "/api/v1/free/portal"): 409,
     ("POST", "/api/v1/free/session"): 200,
     ("GET", "/api/v1/free/session"): 404,
     ("GET", "/api/v1/free/keys"): 401,

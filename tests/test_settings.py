@@ -7,6 +7,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -99,6 +100,27 @@ DEFAULTS: dict[str, object] = {
     "payments.stripe_api_key": "env:STRIPE_API_KEY",
     "payments.stripe_webhook_secret": "env:STRIPE_WEBHOOK_SECRET",
     "payments.stripe_api_base": "",
+    "offer.currency": "USD",
+    "offer.base_price": "29.99",
+    "offer.near_limit_percent": 10,
+    "offer.high_usage_percent": 15,
+    "offer.referral_percent": 20,
+    "offer.first_month_percent": 50,
+    "offer.annual_percent": 20,
+    "offer.pro_models": ["GPT-4", "Claude 3.5", "Gemini Pro"],
+    "texts.first_request": "Welcome! Try Scalix Free",
+    "texts.near_limit": "Almost out of free requests",
+    "texts.at_limit": "Upgrade to continue using Scalix",
+    "texts.quality_issue": "Get better responses with Pro",
+    "texts.limit_exceeded": "Upgrade to continue your coding session",
+    "texts.limit_exceeded_action": "Upgrade Now",
+    "texts.limit_exceeded_promotion": "{percent}% Off First Month",
+    "texts.quality_upgrade": "Get access to {models}",
+    "texts.quality_upgrade_action": "Upgrade for Better AI",
+    "texts.better_models": "better models",
+    "texts.feature_upgrade": "Unlock advanced features like file operations and smart context",
+    "texts.feature_upgrade_action": "Upgrade to Pro",
+    "texts.notice": "This price was set by an algorithm using your personal data.",
     "policy.allow_training_on_prompts": True,
     "policy.allow_evaluation_only": False,
     "policy.allow_no_resale_for_pro": False,
@@ -160,6 +182,27 @@ WORKING: dict[str, object] = {
     "identity.proof_of_work": "never",
     "mail.url": "smtp://mail.example",
     "mail.from": "free@example.org",
+    "offer.currency": "EUR",
+    "offer.base_price": "19.00",
+    "offer.near_limit_percent": 0,
+    "offer.high_usage_percent": 1,
+    "offer.referral_percent": 2,
+    "offer.first_month_percent": 100,
+    "offer.annual_percent": 4,
+    "offer.pro_models": [],
+    "texts.first_request": "1",
+    "texts.near_limit": "2",
+    "texts.at_limit": "3",
+    "texts.quality_issue": "4",
+    "texts.limit_exceeded": "5",
+    "texts.limit_exceeded_action": "6",
+    "texts.limit_exceeded_promotion": "7",
+    "texts.quality_upgrade": "8",
+    "texts.quality_upgrade_action": "9",
+    "texts.better_models": "10",
+    "texts.feature_upgrade": "11",
+    "texts.feature_upgrade_action": "12",
+    "texts.notice": "13",
     "policy.allow_training_on_prompts": False,
     "policy.allow_evaluation_only": True,
     "policy.allow_no_resale_for_pro": True,
@@ -230,6 +273,8 @@ def value_of(settings: Settings, key: str) -> object:
         value = getattr(value, {"from": "sender"}.get(name, name))
     if isinstance(value, Secret):
         return value.reveal()
+    if isinstance(value, Decimal):
+        return str(value)
     if isinstance(value, tuple):
         return [item.word if isinstance(item, Keyword) else str(item) for item in value]
     return value
@@ -807,6 +852,18 @@ def refusals() -> Iterator[tuple[str, str]]:
     yield "tiers.pro.daily_budget_share = -1", "tiers.pro.daily_budget_share: expected a number "
     yield "abuse.mode = 'on'", 'abuse.mode: expected one of "enforce", "shadow", "off", got "on"'
     yield "policy.min_age = -1", "policy.min_age: expected a whole number of at least 0, got -1"
+    for amount in ("30", "29.9", "29,99", "-1.00", "1e3.00", "29.999", ""):
+        yield (
+            f"offer.base_price = '{amount}'",
+            'offer.base_price: expected an amount such as "29.99"',
+        )
+    yield (
+        "offer.base_price = 29.99",
+        'offer.base_price: expected an amount such as "29.99", got 29.99',
+    )
+    yield "offer.annual_percent = 101", "offer.annual_percent: expected a whole number of percent"
+    yield "offer.currency = 'usd'", 'offer.currency: expected a currency code such as "USD"'
+    yield "texts.notice = ''", "texts.notice: expected text that is not empty"
     for country in ["UK", "EU", "de", "DEU", ""]:
         yield (
             f"policy.end_user_regions = ['AT', '{country}']",

@@ -33,6 +33,8 @@ NAMES = {
     "free_model_success_ratio": {"model"},
     "free_model_priority": {"model"},
     "free_api_user_satisfaction": set(),
+    "free_api_upgrade_prompts_total": {"trigger", "action"},
+    "free_api_conversions_total": {"step"},
 }
 """What this version exposes: names and labels of the contract."""
 
@@ -218,6 +220,8 @@ def test_the_whole_way_counts_every_end_once_and_shows_no_callers_words(
         answers.append(client.post(url, json=QUESTION, headers=ours))
         rating = {"request_id": answers[0].json()["id"], "rating": 1, "comment": words}
         assert client.post("/api/v1/free/feedback", json=rating).status_code == 200
+        click = {"trigger": "NEAR_LIMIT", "action": "click", "message_id": words}
+        assert client.post("/api/v1/free/events", json=click).status_code == 202
         text = client.get("/metrics").text
 
     assert [answer.status_code for answer in answers] == [200, 200, 502, 200, 400, 400, 401]

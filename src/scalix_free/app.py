@@ -14,6 +14,7 @@ from typing import Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
+import msgspec
 from litestar.handlers import HTTPRouteHandler
 
 from scalix_free import __version__
@@ -23,6 +24,7 @@ from scalix_free.admission.quotas import (
     mail_policy,
     mint_policy,
     network_policy,
+    post_policy,
     session_policy,
     tier_policy,
 )
@@ -37,6 +39,7 @@ from scalix_free.api.free import free_routes
 from scalix_free.api.guard import Guard
 from scalix_free.api.hooks import hook_routes
 from scalix_free.api.intake import Intake
+from scalix_free.api.offer import offer_routes
 from scalix_free.api.operations import Operations, operations_routes
 from scalix_free.api.reference import description, reference_routes
 from scalix_free.api.routes import build_http
@@ -50,6 +53,7 @@ from scalix_free.core.ledger import Policy, Subject
 from scalix_free.core.ports import (
     Budgets,
     Clock,
+    Funnel,
     Ledger,
     Listener,
     Mailer,
@@ -58,6 +62,9 @@ from scalix_free.core.ports import (
     Traffic,
     UsageLog,
 )
+from scalix_free.growth.messages import Messages, Texts
+from scalix_free.growth.pricing import Rates
+from scalix_free.growth.prompts import Prompts
 from scalix_free.identity.address import honest_address, is_loopback, is_trusted
 from scalix_free.identity.identify import (
     ANONYMOUS,
@@ -96,8 +103,10 @@ from scalix_free.serve import (
     Feedback,
     Identify,
     MailLimits,
+    Offers,
     OwnData,
     OwnUsage,
+    PostLimits,
     Pricing,
     Proxied,
     Revocations,
@@ -108,6 +117,7 @@ from scalix_free.serve import (
 from scalix_free.settings import FreeTier, ProTier, Settings, revealed
 from scalix_free.storage.accounts import SqlAccounts
 from scalix_free.storage.database import Database
+from scalix_free.storage.funnel import SqlFunnel
 from scalix_free.storage.outage import Health, OutageLedger
 from scalix_free.storage.outage_budgets import OutageBudgets
 from scalix_free.storage.ratings import SqlRatings
@@ -176,7 +186,9 @@ async def open_app(
             _people(runtime, ledger, SqlAccounts(database), clock) as people,
             open_session() as session,
             open_catalogue(runtime, session, clock) as catalogue,
-            _taste(settings, SqlRatings(database), metrics, clock) as feedback,
+            _taste(
+                settings, SqlRatings(database), prompts := _prompts(ledger, clock), metrics, clock
+            ) as feedback,
         ):
             service = _service(
                 runtime,
@@ -193,6 +205,7 @@ async def open_app(
                     clock=clock,
                 ),
                 listeners=(metrics, usage, feedback.preferences),
+                prompts=prompts,
             )
             errors = ErrorWriter(runtime.public_url)
             http = _http(
@@ -202,6 +215,15 @@ async def open_app(
                 feedback=feedback,
                 usage_log=usage_log,
                 traffic=SqlTraffic(database),
+                offers=_offers(
+                    runtime,
+                    service,
+                    people=people,
+                    ledger=ledger,
+                    stores=(usage_log, SqlFunnel(database)),
+                    feedback=feedback,
+                    metrics=metrics,
+                ),
                 errors=errors,
                 operations=Operations(
                     store=lambda: _store_health(ledger),
@@ -292,6 +314,7 @@ def _service(
     ledger: Ledger,
     router: Router,
     listeners: Sequence[Listener],
+    prompts: Prompts,
 ) -> Service:
     settings = runtime.settings
     return Service(
@@ -303,6 +326,7 @@ def _service(
         listeners=listeners,
         clock=clock,
         counts_whole_prompt=settings.accounting.tokens_counted == "total",
+        prompts=prompts,
     )
 
 
@@ -335,7 +359,7 @@ async def _beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _taste(
-    settings: Settings, ratings: Ratings, metrics: Metrics, clock: Clock
+    settings: Settings, ratings: Ratings, prompts: Prompts, metrics: Metrics, clock: Clock
 ) -> AsyncIterator[Feedback]:
     """What people think of models; until it is left, what they tell other workers is read."""
     cache = settings.caches.user_preferences
@@ -346,6 +370,7 @@ async def _taste(
             int(cache.ttl_s * 1000), cache.max_size, notice=metrics.count_preferences
         ),
         clock=clock,
+        prompts=prompts,
     )
     async with _fresh(feedback):
         yield feedback
@@ -551,6 +576,60 @@ def _pro_tier(tier: ProTier) -> Tier:
     )
 
 
+# ── Offers ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _prompts(once: Once, clock: Clock) -> Prompts:
+    return Prompts(once, clock, tiers=(ANONYMOUS, REGISTERED))
+
+
+def _offers(
+    runtime: Runtime,
+    service: Service,
+    *,
+    people: People,
+    ledger: SqliteLedger | OutageLedger,
+    stores: tuple[UsageLog, Funnel],
+    feedback: Feedback,
+    metrics: Metrics,
+) -> Offers:
+    offer, texts = runtime.settings.offer, runtime.settings.texts
+    usage_log, funnel = stores
+    assert service.prompts is not None
+    return Offers(
+        callers=people.callers,
+        service=service,
+        usage_log=usage_log,
+        funnel=funnel,
+        ledger=ledger,
+        once=ledger,
+        keyring=Keyring(runtime.secret),
+        limits=PostLimits(
+            leads=(post_policy("leads", "address"), post_policy("leads", "network")),
+            events=(post_policy("events", "address"), post_policy("events", "network")),
+        ),
+        prompts=service.prompts,
+        messages=Messages(
+            Texts(**msgspec.structs.asdict(texts)), promotion=offer.first_month_percent
+        ),
+        rates=Rates(
+            currency=offer.currency,
+            base=offer.base_price,
+            near_limit=offer.near_limit_percent,
+            high_usage=offer.high_usage_percent,
+            referral=offer.referral_percent,
+            first_month=offer.first_month_percent,
+            annual=offer.annual_percent,
+        ),
+        pro_models=offer.pro_models,
+        better_models=texts.better_models,
+        is_let_down=feedback.preferences.is_let_down,
+        count_prompt=metrics.count_prompt,
+        count_conversion=metrics.count_conversion,
+        clock=service.clock,
+    )
+
+
 # ── HTTP ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -562,6 +641,7 @@ def _http(
     feedback: Feedback,
     usage_log: UsageLog,
     traffic: Traffic,
+    offers: Offers,
     errors: ErrorWriter,
     operations: Operations,
 ) -> Guard:
@@ -625,6 +705,7 @@ def _http(
             *feedback_routes(intake, feedback),
             *usage_routes(intake, own_usage),
             *hook_routes(intake, proxied, honest, operations.operator_token),
+            *offer_routes(intake, offers),
             *operations_routes(operations, errors),
             *admin_routes(service.router, errors, operator_token=operations.operator_token),
             *reference_routes(),

@@ -25,6 +25,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from scalix_free.core.funnel import Action, Step, Trigger
 from scalix_free.core.outcome import Outcome, Result
 
 SECONDS: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120)
@@ -52,6 +53,14 @@ class Metrics:
             "free_api_refusals", "Requests refused for a reason of the caller's", ("code",)
         )
         self._cache = self._counter("free_api_cache", "Use of caches", ("cache", "result"))
+        self._prompts = self._counter(
+            "free_api_upgrade_prompts",
+            "What people did about prompts",
+            ("trigger", "action"),
+        )
+        self._conversions = self._counter(
+            "free_api_conversions", "People who came to a step on the way to paying", ("step",)
+        )
         self._seconds = Histogram(
             "free_api_response_seconds",
             "Time to the first token and to the end of answered requests",
@@ -101,6 +110,16 @@ class Metrics:
     def count_model_health(self, hit: bool) -> None:
         """Count a look at a model's state: whether it was known, or the store was asked."""
         self._looks["model_health", "hit" if hit else "miss"] += 1
+
+    def count_prompt(self, trigger: Trigger, action: Action) -> None:
+        """Count what somebody did about a prompt."""
+        self._write_soon()
+        self._unwritten[self._prompts, (trigger.value, action.value)] += 1
+
+    def count_conversion(self, step: Step) -> None:
+        """Count somebody who came to a step."""
+        self._write_soon()
+        self._unwritten[self._conversions, (step.value,)] += 1
 
     def note_models(self, states: Iterable[tuple[str, float, int]]) -> None:
         """Write down how models stand: id, part of the calls that succeed, priority in force."""

@@ -60,7 +60,7 @@ def test_an_answer_to_the_letter(caller: Caller) -> None:
             "remaining_tokens": 5000 - 14,
             "window": "requests_hour",
             "session_id": "my session",
-            "trigger": None,
+            "trigger": "FIRST_REQUEST",
         },
     }
 

@@ -26,7 +26,7 @@ def test_an_answer_is_rated_by_its_id_or_that_of_its_request(caller: Caller) -> 
 
     for response in (by_request, by_answer):
         assert response.status_code == 200, response.text
-        assert response.json() == {"request_id": request_id, "rating": 1}
+        assert response.json() == {"request_id": request_id, "rating": 1, "trigger": None}
         assert response.headers["cache-control"] == "no-store"
         assert response.headers["access-control-allow-origin"] == "*"
         assert our_headers(response) == {"x-request-id"}

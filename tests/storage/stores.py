@@ -9,9 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from scalix_free.core.ports import Accounts, Ratings, UsageLog
+from scalix_free.core.ports import Accounts, Funnel, Ratings, UsageLog
 from scalix_free.storage.accounts import SqlAccounts
 from scalix_free.storage.database import Database
+from scalix_free.storage.funnel import SqlFunnel
 from scalix_free.storage.migrations.__main__ import migrate
 from scalix_free.storage.ratings import SqlRatings
 from scalix_free.storage.tables import metadata
@@ -28,6 +29,7 @@ class Stores:
     accounts: list[Accounts]
     logs: list[UsageLog]
     ratings: list[Ratings]
+    funnels: list[Funnel]
 
     async def everything(self) -> list[tuple[str, str, object]]:
         """Every value of every row: table, column, value."""
@@ -57,6 +59,7 @@ async def opened_stores(place: str) -> AsyncIterator[Stores]:
             [SqlAccounts(database) for database in databases],
             [SqlUsageLog(database) for database in databases],
             [SqlRatings(database) for database in databases],
+            [SqlFunnel(database) for database in databases],
         )
 
 

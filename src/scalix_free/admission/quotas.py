@@ -16,6 +16,13 @@ MOST_MAILS: Final = {"mailbox": 3, "address": 5, "network": 20}
 """Mails in an hour: to one mailbox, and asked for from one address or network."""
 
 
+MOST_POSTS: Final = {
+    "leads": {"address": 5, "network": 20},
+    "events": {"address": 120, "network": 480},
+}
+"""In an hour, of what anybody may leave with us without asking anything."""
+
+
 def tier_policy(
     tier: str,
     *,
@@ -94,3 +101,10 @@ def mail_policy(cause: str) -> Policy:
         (Limit(f"{cause}_mails", Unit.REQUESTS, MOST_MAILS[cause], HOUR_MS),),
         leased=False,
     )
+
+
+def post_policy(what: str, place: str) -> Policy:
+    """How many leads or events may come from one address or network."""
+    most = MOST_POSTS[what][place]
+    limit = Limit(f"{place}_{what}", Unit.REQUESTS, most, HOUR_MS)
+    return Policy(f"{what}_{place}", (limit,), leased=False)

@@ -38,6 +38,10 @@ WHAT: Final = {
     "mailbox_mails": "mails per hour to this mailbox",
     "address_mails": "mails per hour from your address",
     "network_mails": "mails per hour from your network",
+    "address_leads": "mail addresses per hour left from your address",
+    "network_leads": "mail addresses per hour left from your network",
+    "address_events": "events per hour from your address",
+    "network_events": "events per hour from your network",
 }
 
 

@@ -155,7 +155,7 @@ class _Sender:
     async def _whole(self, answer: Answer) -> None:
         while (chunks := await answer.read()) and chunks[-1].finish is None:
             pass
-        left = free_tier(answer.standing, answer.session_id)
+        left = free_tier(answer.standing, answer.session_id, answer.trigger)
         body = encode_completion(self._rid, self._created, answer.collected, answer.usage, left)
         self._started = True
         self._responder.respond(
@@ -174,7 +174,7 @@ class _Sender:
                 if frames:
                     await self._write(frames, answer)
                 continue
-            left = free_tier(answer.standing, answer.session_id)
+            left = free_tier(answer.standing, answer.session_id, answer.trigger)
             if early:
                 left.model, left.attempts = answer.answered_by, answer.attempts
             frames += writer.last(finish, left)

@@ -13,6 +13,7 @@ from scalix_free.core.cache import CacheUse
 from scalix_free.core.clock import utc
 from scalix_free.core.errors import Code, Refusal
 from scalix_free.core.standing import Standing
+from scalix_free.growth.triggers import of_refusal
 from scalix_free.wire.answer import FreeTier
 
 SHORT_WAIT_MS: Final = 60_000
@@ -41,6 +42,7 @@ TABLE: Final[dict[Code, tuple[int, str, str | None]]] = {
     Code.NOT_FOUND: (404, INVALID, None),
     Code.METHOD_NOT_ALLOWED: (405, INVALID, None),
     Code.ALREADY_RATED: (409, INVALID, None),
+    Code.PAYMENTS_UNAVAILABLE: (409, INVALID, None),
     Code.BODY_TOO_LARGE: (413, INVALID, None),
     Code.UNSUPPORTED_MEDIA_TYPE: (415, INVALID, None),
     Code.HOURLY_LIMIT: (429, RATE_LIMIT, LIMITED),
@@ -161,7 +163,11 @@ class ErrorWriter:
                         msgspec.UNSET if refusal.challenge is None else dict(refusal.challenge)
                     ),
                 ),
-                free_tier=None if standing is None else free_tier(standing, session_id),
+                free_tier=(
+                    None
+                    if standing is None
+                    else free_tier(standing, session_id, of_refusal(refusal.code))
+                ),
             )
         )
 

@@ -25,10 +25,11 @@ class Rate(msgspec.Struct, kw_only=True):
 
 
 class Rated(msgspec.Struct, kw_only=True):
-    """The rating of the answer as it stands."""
+    """The rating of the answer as it stands, and the prompt that is due after it, if any."""
 
     request_id: str
     rating: int
+    trigger: str | None
 
 
 BODIES: Final = {PATH: Rate}
@@ -49,6 +50,7 @@ def feedback_routes(intake: Intake, feedback: Feedback) -> list[HTTPRouteHandler
         given = await feedback.give(caller, asked.request_id, asked.rating, asked.comment)
         if isinstance(given, Refusal):
             return intake.refuse(request, given)
-        return Response(Rated(request_id=given.request_id, rating=given.rating), headers=PRIVATE)
+        rated = Rated(request_id=given.request_id, rating=given.rating, trigger=given.trigger)
+        return Response(rated, headers=PRIVATE)
 
     return [rate]

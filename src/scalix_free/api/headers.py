@@ -10,6 +10,7 @@ from typing import Final
 
 from scalix_free.core.cache import CacheUse
 from scalix_free.core.clock import utc
+from scalix_free.core.funnel import Trigger
 from scalix_free.core.ledger import Level, Policy, Unit
 from scalix_free.core.standing import Standing
 from scalix_free.wire.answer import FreeTier
@@ -52,8 +53,10 @@ def as_pairs(head: bytes) -> list[tuple[bytes, bytes]]:
     return [(name, value) for name, _, value in pairs]
 
 
-def free_tier(standing: Standing, session_id: str | None) -> FreeTier:
-    """What is left, as every answer says it."""
+def free_tier(
+    standing: Standing, session_id: str | None, trigger: Trigger | None = None
+) -> FreeTier:
+    """What is left, as every answer says it, and which prompt is due."""
     binding, tokens = standing.binding, standing.tokens
     return FreeTier(
         remaining_requests=binding.remaining if binding else None,
@@ -63,6 +66,7 @@ def free_tier(standing: Standing, session_id: str | None) -> FreeTier:
         remaining_tokens=tokens.remaining if tokens else None,
         window=binding.limit.name if binding else None,
         session_id=session_id,
+        trigger=trigger,
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 from litestar import Litestar, Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from scalix_free.api import account, feedback, hooks, session
+from scalix_free.api import account, feedback, hooks, offer, session
 from scalix_free.api.errors import TABLE, ErrorEnvelope
 from scalix_free.api.routes import COMPLETIONS
 from scalix_free.wire.answer import CompletionResponse
@@ -45,7 +45,9 @@ def description(app: Litestar) -> Callable[[], Description]:
     @cache
     def describe() -> Description:
         schema: dict[str, Any] = app.openapi_schema.to_schema()
-        bodies: dict[str, Any] = session.BODIES | account.BODIES | feedback.BODIES | hooks.BODIES
+        bodies: dict[str, Any] = {}
+        for room in (session, account, feedback, offer, hooks):
+            bodies |= room.BODIES
         shapes, components = msgspec.json.schema_components(
             [CompletionRequest, CompletionResponse, ErrorEnvelope, *bodies.values()],
             ref_template="#/components/schemas/{name}",

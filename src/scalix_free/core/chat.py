@@ -24,7 +24,7 @@ class Call(NamedTuple):
     whole prompt, ``newest_tokens`` that of the newest user message, whose text is ``newest_text``.
     ``needs`` names the abilities that a model must have (tools, json, images), each with the field
     that asked for it. Calls of one ``turn`` are charged one request, where that is granted. A
-    ``fresh`` one wants an answer of its own.
+    ``fresh`` one wants an answer of its own. An ``advanced`` one asks for what only Pro has.
     """
 
     rid: bytes
@@ -41,6 +41,7 @@ class Call(NamedTuple):
     session_id: str | None = None
     turn: str | None = None
     fresh: bool = False
+    advanced: bool = False
 
     @property
     def request_id(self) -> str:

@@ -31,6 +31,7 @@ class Code(enum.StrEnum):
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     ALREADY_RATED = "already_rated"
+    PAYMENTS_UNAVAILABLE = "payments_unavailable"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     HOURLY_LIMIT = "free_tier_hourly_limit"

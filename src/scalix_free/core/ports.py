@@ -10,6 +10,7 @@ from scalix_free.core.account import Account, ApiKey, Session, SignIn
 from scalix_free.core.budget import Budget, Close, Finding, Scope, Short, Take, Taken
 from scalix_free.core.caller import Caller
 from scalix_free.core.chat import Call, Chunk
+from scalix_free.core.funnel import Lead, Reaction
 from scalix_free.core.ledger import Admitted, Ask, Denied, Entry, Level, Subject
 from scalix_free.core.outcome import Charge, Day, Ended, Outcome, Receipt
 from scalix_free.core.rating import Kept, Opinion, Rating
@@ -272,6 +273,21 @@ class Ratings(Protocol):
 
     async def opinions(self, since_ms: int, *, most: int) -> Sequence[Opinion]:
         """The newest ratings at or after that moment, at most so many, oldest first."""
+        ...
+
+
+class Funnel(Protocol):
+    """What people did about what they were offered, kept. Raises ``StoreUnavailable``."""
+
+    async def keep_lead(self, lead: Lead) -> bool:
+        """Keep an address; False, and nothing is changed, where its owner left it before.
+
+        Of each owner, and of those without one, the first consent for a mailbox stands.
+        """
+        ...
+
+    async def note(self, reaction: Reaction) -> None:
+        """Keep what somebody did about a prompt; what is older than 90 days goes."""
         ...
 
 

@@ -82,6 +82,11 @@ class Preferences:
         self._notice(known is not None)
         return None if known is None else frozenset(known.moments)
 
+    def is_let_down(self, owner: bytes, now_ms: int) -> bool:
+        """Whether somebody has had a bad experience of late."""
+        known = self._known.get(owner)
+        return known is not None and known.until_ms > now_ms and bool(known.moments)
+
 
 class _Known(NamedTuple):
     """Models by the moment of the last bad experience with them, and until when that counts."""

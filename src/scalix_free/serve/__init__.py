@@ -14,6 +14,7 @@ from scalix_free.serve.answering import (
 from scalix_free.serve.callers import Callers, Revocations
 from scalix_free.serve.condition import Condition, Conditions
 from scalix_free.serve.feedback import Feedback
+from scalix_free.serve.offers import Offer, Offers, PostLimits
 from scalix_free.serve.own_data import OwnData
 from scalix_free.serve.own_usage import OwnUsage, Used
 from scalix_free.serve.proxied import Arrival, End, Granted, Proxied, Report, failure
@@ -36,8 +37,11 @@ __all__ = [
     "MailLimits",
     "NewKey",
     "NewSession",
+    "Offer",
+    "Offers",
     "OwnData",
     "OwnUsage",
+    "PostLimits",
     "Pricing",
     "Proxied",
     "Refused",

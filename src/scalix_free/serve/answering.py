@@ -19,10 +19,12 @@ from scalix_free.core.cache import CacheUse
 from scalix_free.core.caller import Caller, Visitor
 from scalix_free.core.chat import Call, Chunk, Usage
 from scalix_free.core.errors import Code, Failure, Kind, Refusal, StoreUnavailable
+from scalix_free.core.funnel import Trigger
 from scalix_free.core.ledger import Admitted, Ask, Level, Subject
 from scalix_free.core.outcome import NOBODY, Outcome, Result
 from scalix_free.core.ports import Clock, Ledger, Listener, Reply
 from scalix_free.core.standing import Standing
+from scalix_free.growth.prompts import Prompts
 from scalix_free.identity.identify import ANONYMOUS, PRO, REGISTERED
 from scalix_free.routing.attempts import Asked, Exhausted
 from scalix_free.routing.catalogue import Catalogue, Model
@@ -55,6 +57,7 @@ class Service:
     """What the service can do. Built once, in ``app.py``.
 
     ``counts_whole_prompt`` is the accounting: all tokens, or only those of the newest message.
+    ``prompts`` says which prompt an answer carries, if it may carry any.
     """
 
     identify: Identify
@@ -65,6 +68,7 @@ class Service:
     listeners: Sequence[Listener]
     clock: Clock
     counts_whole_prompt: bool = True
+    prompts: Prompts | None = None
 
     def answer(self, visitor: Visitor, call: Call | Refusal, rid: bytes) -> Answering:
         """Ask a model on somebody's behalf.
@@ -123,6 +127,7 @@ class Answer:
         self.call = call
         self.collected = Collected()
         self.standing = standing
+        self.trigger: Trigger | None = None
         self._reply = reply
         self._answering = answering
 
@@ -268,7 +273,13 @@ class Answering:
             levels = await grant.settle(self._charged)
         except StoreUnavailable:  # what was reserved stays charged: the safe side
             return self._answer.standing
-        return Standing(self._caller.tier, levels, self._service.clock())
+        standing = Standing(self._caller.tier, levels, self._service.clock())
+        prompts = self._service.prompts
+        if prompts is not None and (
+            due := prompts.due(self._caller, self._answer.call, standing, self._answer.attempts)
+        ):
+            self._answer.trigger = await prompts.first_of(due)
+        return standing
 
     # ── Beginning ───────────────────────────────────────────────────────────────────────────
 
@@ -277,6 +288,8 @@ class Answering:
         if isinstance(call, Refusal):
             return call
         tier = caller.tier
+        if call.advanced and self._service.prompts is not None:
+            self._service.prompts.want_feature(caller)
         if (refusal := self._judged(call)) is not None:
             return refusal
         if call.prompt_tokens > tier.context_tokens:

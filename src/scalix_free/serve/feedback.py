@@ -11,8 +11,10 @@ from typing import Final, TypeAlias
 
 from scalix_free.core.caller import Caller
 from scalix_free.core.errors import Code, Refusal, StoreUnavailable
+from scalix_free.core.funnel import Trigger
 from scalix_free.core.ports import Clock, Ratings
 from scalix_free.core.rating import Kept, Rating
+from scalix_free.growth.prompts import Prompts
 from scalix_free.routing.preferences import Preferences
 from scalix_free.routing.quality import Qualities
 from scalix_free.serve.answering import STORE_UNAVAILABLE
@@ -32,10 +34,11 @@ Pause: TypeAlias = Callable[[float], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The rating of an answer as it stands."""
+    """The rating of an answer as it stands, and the prompt that is due after it."""
 
     request_id: str
     rating: int
+    trigger: Trigger | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,7 @@ class Feedback:
     preferences: Preferences
     clock: Clock
     pause: Pause = asyncio.sleep
+    prompts: Prompts | None = None
 
     async def give(
         self, caller: Caller, answer_id: str, rating: int, comment: str | None
@@ -68,7 +72,12 @@ class Feedback:
             return STORE_UNAVAILABLE
         if kept is None:
             return NO_ANSWER
-        return Given(f"req_{written[1]}", rating) if kept.rating == rating else ALREADY_RATED
+        if kept.rating != rating:
+            return ALREADY_RATED
+        trigger = None
+        if kept.first and rating < 0 and self.prompts is not None:
+            trigger = await self.prompts.disliked(caller)
+        return Given(f"req_{written[1]}", rating, trigger)
 
     async def _keep(self, caller: Caller, said: Rating) -> Kept | None:
         for wait_s in LOOKS_S:

@@ -27,6 +27,7 @@ from scalix_free.settings.tree import (
     Model,
     ModelEntry,
     Networks,
+    Offer,
     Payments,
     Policy,
     ProTier,
@@ -38,6 +39,7 @@ from scalix_free.settings.tree import (
     Settings,
     Store,
     Terms,
+    Texts,
     Tiers,
 )
 
@@ -60,6 +62,7 @@ __all__ = [
     "Model",
     "ModelEntry",
     "Networks",
+    "Offer",
     "Payments",
     "Policy",
     "ProTier",
@@ -74,6 +77,7 @@ __all__ = [
     "SettingsError",
     "Store",
     "Terms",
+    "Texts",
     "Tiers",
     "barred",
     "effective",

@@ -1,6 +1,7 @@
 """Texts that mean something: each function reads one, or raises UnfitError."""
 
 import re
+from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -106,6 +107,13 @@ def country(text: str) -> str:
     if text not in COUNTRIES.split():
         raise UnfitError
     return text
+
+
+def money(text: str) -> Decimal:
+    """Read an amount of money: digits, a point, two digits."""
+    if not re.fullmatch(r"[0-9]{1,7}\.[0-9]{2}", text):
+        raise UnfitError
+    return Decimal(text)
 
 
 def path(text: str) -> Path:

@@ -5,6 +5,7 @@ lifted, or for something that was not given. How a value is written is `form`'s 
 """
 
 import datetime
+from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
@@ -26,6 +27,9 @@ Limit = Annotated[
 Seconds = Annotated[float, Meta(gt=0), Form(wanted="a number of seconds above 0")]
 Wait = Annotated[float, Meta(ge=0), Form(wanted="a number of seconds of at least 0")]
 Share = Annotated[float, Meta(ge=0, le=1), Form(wanted="a number from 0 to 1")]
+
+Percent = Annotated[int, Meta(ge=0, le=100), Form(wanted="a whole number of percent from 0 to 100")]
+Money = Annotated[Decimal, Form(wanted='an amount such as "29.99"', read=texts.money)]
 
 Text = Annotated[str, Meta(min_length=1), Form(wanted="text that is not empty")]
 Name = Annotated[
@@ -332,6 +336,46 @@ class Payments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = None
 
 
+class Offer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What Pro costs, and who pays less. Percentages are taken off; 0: there is no such discount.
+
+    currency: an ISO 4217 code. base_price: of a month. pro_models: what the texts call the models
+        of Pro by, as long as the catalogue has them.
+    """
+
+    currency: Annotated[
+        Annotated[str, Meta(pattern="^[A-Z]{3}$")], Form(wanted='a currency code such as "USD"')
+    ] = "USD"
+    base_price: Money = Decimal("29.99")
+    near_limit_percent: Percent = 10
+    high_usage_percent: Percent = 15
+    referral_percent: Percent = 20
+    first_month_percent: Percent = 50
+    annual_percent: Percent = 20
+    pro_models: tuple[Text, ...] = ("GPT-4", "Claude 3.5", "Gemini Pro")
+
+
+class Texts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What people are told when they are offered more.
+
+    `{percent}` stands for the first month's discount, `{models}` for the models of Pro.
+    """
+
+    first_request: Text = "Welcome! Try Scalix Free"
+    near_limit: Text = "Almost out of free requests"
+    at_limit: Text = "Upgrade to continue using Scalix"
+    quality_issue: Text = "Get better responses with Pro"
+    limit_exceeded: Text = "Upgrade to continue your coding session"
+    limit_exceeded_action: Text = "Upgrade Now"
+    limit_exceeded_promotion: Text = "{percent}% Off First Month"
+    quality_upgrade: Text = "Get access to {models}"
+    quality_upgrade_action: Text = "Upgrade for Better AI"
+    better_models: Text = "better models"
+    feature_upgrade: Text = "Unlock advanced features like file operations and smart context"
+    feature_upgrade_action: Text = "Upgrade to Pro"
+    notice: Text = "This price was set by an algorithm using your personal data."
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which providers of the catalogue suit the operator and the people served.
 
@@ -486,4 +530,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     mail: Mail = Mail()
     abuse: Abuse = Abuse()
     payments: Payments = Payments()
+    offer: Offer = Offer()
+    texts: Texts = Texts()
     policy: Policy = Policy()

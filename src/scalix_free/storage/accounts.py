@@ -27,7 +27,9 @@ from scalix_free.storage.tables import (
     accounts,
     api_keys,
     erased,
+    leads,
     ratings,
+    reactions,
     sessions,
     sign_ins,
     usage,
@@ -241,6 +243,8 @@ def _of(owner: str) -> Sequence[tuple[Table, ColumnElement[bool]]]:
     mailbox = select(accounts.c.mailbox).where(accounts.c.id == owner).scalar_subquery()
     return (
         (sign_ins, sign_ins.c.mailbox == mailbox),
+        (leads, or_(leads.c.owner == owner, leads.c.mailbox == mailbox)),
+        (reactions, reactions.c.owner == owner),
         (sessions, sessions.c.user_id == owner),
         (api_keys, api_keys.c.account_id == owner),
         (accounts, accounts.c.id == owner),

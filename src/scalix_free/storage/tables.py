@@ -1,8 +1,8 @@
 """Every table of the database, as data. How they came to be is ``migrations``' matter.
 
 Moments are milliseconds since the epoch. Digests and the keys of subjects are keyed hashes, as
-bytes. An e-mail address stands in ``accounts`` and ``sign_ins`` alone, an address nowhere. Of what
-people write, what they say of an answer stands in ``ratings``.
+bytes. An e-mail address stands in ``accounts``, ``sign_ins`` and ``leads`` alone, an address
+nowhere. Of what people write, what they say of an answer stands in ``ratings``.
 """
 
 from __future__ import annotations
@@ -151,3 +151,29 @@ ratings: Final = Table(
 )
 """What people thought of answers. Whose they are and who answered stands in ``usage``, and with its
 row a rating goes."""
+
+leads: Final = Table(
+    "leads",
+    metadata,
+    Column("mailbox", Text, primary_key=True),
+    Column("owner", Text, primary_key=True, index=True),
+    Column("email", Text, nullable=False),
+    Column("source", Text),
+    Column("consent_ms", BigInteger, nullable=False),
+)
+"""Addresses that were left, each once by an owner; the owner is "" where nobody is known. By owner,
+so that no export tells whether somebody else had left an address before."""
+
+reactions: Final = Table(
+    "reactions",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),  # random
+    Column("at_ms", BigInteger, nullable=False, index=True),
+    Column("own", LargeBinary, nullable=False),
+    Column("owner", Text, index=True),
+    Column("tier", Text, nullable=False),
+    Column("trigger", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+)
+"""What people did about prompts."""

@@ -56,6 +56,7 @@ class CompletionRequest(msgspec.Struct, kw_only=True):
     user: Label | None = None
     user_id: Label | None = None
     session_id: Label | None = None
+    scalix_options: object = None
 
 
 FORWARDED: Final = (
@@ -120,6 +121,7 @@ def _call(asked: CompletionRequest, rid: bytes, turn: str | None) -> Call:
         newest_text=_newest_text(asked.messages),
         session_id=asked.session_id,
         turn=turn,
+        advanced=bool(asked.scalix_options),
     )
 
 

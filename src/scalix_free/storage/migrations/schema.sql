@@ -39,6 +39,17 @@ CREATE TABLE erased (
 
 CREATE INDEX erased_expires_ms ON erased (expires_ms);
 
+CREATE TABLE leads (
+    mailbox TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    email TEXT NOT NULL,
+    source TEXT,
+    consent_ms BIGINT NOT NULL,
+    CONSTRAINT leads_pkey PRIMARY KEY (mailbox, owner)
+);
+
+CREATE INDEX leads_owner ON leads (owner);
+
 CREATE TABLE ratings (
     rid BLOB NOT NULL,
     at_ms BIGINT NOT NULL,
@@ -49,6 +60,22 @@ CREATE TABLE ratings (
 );
 
 CREATE INDEX ratings_at_ms ON ratings (at_ms);
+
+CREATE TABLE reactions (
+    id BLOB NOT NULL,
+    at_ms BIGINT NOT NULL,
+    own BLOB NOT NULL,
+    owner TEXT,
+    tier TEXT NOT NULL,
+    "trigger" TEXT NOT NULL,
+    action TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    CONSTRAINT reactions_pkey PRIMARY KEY (id)
+);
+
+CREATE INDEX reactions_at_ms ON reactions (at_ms);
+
+CREATE INDEX reactions_owner ON reactions (owner);
 
 CREATE TABLE sessions (
     user_id TEXT NOT NULL,
@@ -112,6 +139,6 @@ CREATE INDEX usage_network ON usage (network, at_ms) WHERE (counts OR charged_to
 
 CREATE INDEX usage_owner ON usage (owner, at_ms) WHERE owner IS NOT NULL;
 
-INSERT INTO alembic_version VALUES ('0003');
+INSERT INTO alembic_version VALUES ('0004');
 
 COMMIT;
