@@ -259,9 +259,9 @@ NAMES = {
 
 def _limits(budget: Budget, allowance: Allowance) -> Iterator[str]:
     """The limits that are others than the operator's."""
-    for window in WINDOWS:
-        limit = most(budget, allowance, window)
-        if limit is not None and limit != allowance.most(window):
+    pairs = zip(WINDOWS, most(budget, allowance), allowance.limits, strict=True)
+    for window, limit, written in pairs:
+        if limit is not None and limit != written:
             yield f"has {limit:,} {NAMES[window]}"
 
 

@@ -70,7 +70,7 @@ class Book:
         """The limit that this call would break: which, until when, how much, used."""
         self._forget(now_s)
         for window in reversed(Window):
-            limit = self.allowance.most(window)
+            limit = self.allowance.limits[window]
             if limit is None:
                 continue
             spent, amount = self.used(window), tokens if window.is_tokens else 1
@@ -92,7 +92,7 @@ class Book:
     def left(self) -> Iterator[tuple[Window, int, int]]:
         """Of each limit: which, how much, what is left."""
         for window in Window:
-            limit = self.allowance.most(window)
+            limit = self.allowance.limits[window]
             if limit is not None:
                 yield window, limit, limit - self.used(window)
 

@@ -233,7 +233,7 @@ class Router:
         """How far a day's budget is behind the clock; 1 where nothing lasts a day."""
         budget, spare = self._budgets[scope.key], 1.0
         for window in (Window.RPD, Window.TPD):
-            limit = scope.allowance.most(window)
+            limit = scope.allowance.limits[window]
             if limit:
                 passed = 1.0
                 if scope.day_end_ms:

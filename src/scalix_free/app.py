@@ -155,6 +155,7 @@ PRO_OUTPUT_TOKENS: Final = 4_096
 
 DISPOSABLE: Final = files("scalix_free.identity").joinpath("disposable_domains.txt")
 HOUR_MS: Final = 3_600_000
+MOST_FORWARDED_CHARS: Final = 500
 STATES_S: Final = 5.0
 """How old may be what one worker's metrics tell of models that another has learned about."""
 TIERS: Final = (ANONYMOUS, REGISTERED, PRO)
@@ -656,11 +657,16 @@ def _http(
             "server.trusted_proxies."
         )
 
-    @lru_cache(KNOWN_ADDRESSES)
-    def honest(peer: str, forwarded: str) -> str:
+    def told(peer: str, forwarded: str) -> str:
         if forwarded and not is_trusted(peer, trusted):
             warn_of_proxy()
         return honest_address(peer, forwarded, trusted)
+
+    known = lru_cache(KNOWN_ADDRESSES)(told)
+
+    def honest(peer: str, forwarded: str) -> str:
+        # What strangers write is remembered only where it is as short as it should be.
+        return (known if len(forwarded) <= MOST_FORWARDED_CHARS else told)(peer, forwarded)
 
     def is_valid(token: str, address: str) -> bool:
         return people.identifier.minted(token, address) is not None

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -240,3 +241,15 @@ def test_who_pays_has_sessions_without_end() -> None:
 
 def test_a_minted_identity_brings_its_session_along() -> None:
     assert caller("1.2.3.4", TOKEN).session_id == IDENTITY.session_id
+
+
+def test_long_credentials_of_strangers_are_not_remembered() -> None:
+    fresh = Identifier(LIMITS, KEYRING, HeldClock())
+    tracemalloc.start()
+    try:
+        for number in range(50):
+            fresh(Visitor("203.0.113.1", f"Bearer scalix_free_{number}{'x' * 60_000}"))
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept_bytes < 500_000

@@ -125,9 +125,10 @@ class Allowance:
         """Whether there is any limit."""
         return (self.rpm, self.rpd, self.tpm, self.tpd, self.concurrent) != (None,) * 5
 
-    def most(self, window: Window) -> int | None:
-        """The limit of a window."""
-        return (self.rpm, self.rpd, self.tpm, self.tpd)[window]
+    @property
+    def limits(self) -> tuple[int | None, int | None, int | None, int | None]:
+        """The limits of all windows, in their order."""
+        return self.rpm, self.rpd, self.tpm, self.tpd
 
 
 class Scope(NamedTuple):
@@ -282,13 +283,19 @@ class Budget:
     limits: list[int] = field(default_factory=lambda: [-1, -1, -1, -1])
     limits_until_ms: int = 0
     excess: dict[Window, Excess] = field(default_factory=dict)
+    counted: list[int] | None = field(default=None, compare=False, repr=False)
+    """What all cells add up to, in the order of the windows; None where that has to be found."""
 
     def forget(self, now_ms: int) -> None:
         """Drop what no longer counts."""
         if self.minute and self.minute[0].expires_ms <= now_ms:
             self.minute = [cell for cell in self.minute if cell.expires_ms > now_ms]
-        if self.day and any(cell.expires_ms <= now_ms for cell in self.day):
-            self.day = [cell for cell in self.day if cell.expires_ms > now_ms]
+            self.counted = None
+        for cell in self.day:
+            if cell.expires_ms <= now_ms:
+                self.day = [cell for cell in self.day if cell.expires_ms > now_ms]
+                self.counted = None
+                break
         if self.slots:
             self.slots = [slot for slot in self.slots if slot[1] > now_ms]
         if self.excess:
@@ -298,12 +305,19 @@ class Budget:
             self.limits_until_ms = 0
 
 
-def most(budget: Budget, allowance: Allowance, window: Window) -> int | None:
-    """The limit that counts: the configured one, or what the provider told."""
-    allowed, told = allowance.most(window), budget.limits[window]
+def most(budget: Budget, allowance: Allowance) -> Sequence[int | None]:
+    """The limits that count, in the order of the windows: the configured or what was told."""
+    limits = allowance.limits
+    if not budget.limits_until_ms:  # nothing was told
+        return limits
+    pairs = zip(limits, budget.limits, strict=True)
+    return [_stricter(allowed, told, allowance.firm) for allowed, told in pairs]
+
+
+def _stricter(allowed: int | None, told: int, firm: bool) -> int | None:
     if told < 0:
         return allowed
-    return min(allowed, told) if allowed is not None and allowance.firm else told
+    return min(allowed, told) if allowed is not None and firm else told
 
 
 def used(budget: Budget, window: Window) -> int:
@@ -313,7 +327,7 @@ def used(budget: Budget, window: Window) -> int:
 
 def left(budget: Budget, allowance: Allowance, window: Window) -> int | None:
     """How much of a window is left; None where it has no limit."""
-    limit = most(budget, allowance, window)
+    limit = most(budget, allowance)[window]
     return None if limit is None else max(limit - used(budget, window), 0)
 
 
@@ -322,30 +336,38 @@ def day_used(budget: Budget, scope: Scope) -> int:
 
     What the provider told beside it is left out: it is believed for a short time, this for the day.
     """
+    _, requests, _, tokens = most(budget, scope.allowance)
+    _, spent_requests, _, spent_tokens = _counted(budget)
     part = -1
-    requests = most(budget, scope.allowance, Window.RPD)
     if requests is not None:
-        part = sum(cell.requests for cell in budget.day) * WHOLE // max(requests, 1)
-    tokens = most(budget, scope.allowance, Window.TPD)
+        part = spent_requests * WHOLE // max(requests, 1)
     if tokens is not None:
-        spent = sum(cell.tokens for cell in budget.day)
-        part = max(part, spent * WHOLE // max(tokens, 1))
+        part = max(part, spent_tokens * WHOLE // max(tokens, 1))
     return part
 
 
 def _spent(budget: Budget) -> Sequence[int]:
     """How much of each window is spent, in their order."""
-    requests = tokens = day_requests = day_tokens = 0
-    for cell in budget.minute:
-        requests += cell.requests
-        tokens += cell.tokens
-    for cell in budget.day:
-        day_requests += cell.requests
-        day_tokens += cell.tokens
-    spent = [requests, day_requests, tokens, day_tokens]
+    counted = _counted(budget)
+    if not budget.excess:
+        return counted
+    spent = [*counted]
     for window, told in budget.excess.items():
         spent[window] += told.amount
     return spent
+
+
+def _counted(budget: Budget) -> list[int]:
+    """What all cells add up to, kept up to date by whoever changes them."""
+    if budget.counted is None:
+        minute, day = budget.minute, budget.day
+        budget.counted = [
+            sum([cell.requests for cell in minute]),
+            sum([cell.requests for cell in day]),
+            sum([cell.tokens for cell in minute]),
+            sum([cell.tokens for cell in day]),
+        ]
+    return budget.counted
 
 
 def take(budgets: Sequence[Budget], ask: Take, now_ms: int) -> Taken | Short:
@@ -447,18 +469,16 @@ def _short(budget: Budget, scope: Scope, ask: Take, now_ms: int) -> Short | None
         return Short(scope.key, Why.BUSY, None)
     short: Short | None = None
     tightest = 0
-    spent_in = _spent(budget)
-    for window in WINDOWS:
-        limit = most(budget, scope.allowance, window)
+    limits = most(budget, scope.allowance)
+    for window, limit, spent in zip(WINDOWS, limits, _spent(budget), strict=True):
         if limit is None:
             continue
-        amount = ask.tokens if window.is_tokens else 1
-        spent = spent_in[window]
+        amount = ask.tokens if _OF_TOKENS[window] else 1
         found = None
         if spent + amount > limit:
             until_ms = _room_ms(budget, window, spent + amount - limit)
             found = Short(scope.key, _FULL[window], until_ms)
-        elif window.is_day:
+        elif _OF_DAYS[window]:
             allowed = _allowed(scope, limit, ask.headroom, now_ms)
             if spent + amount > max(allowed, amount):
                 until_ms = _pace_ms(scope, limit, ask.headroom, spent + amount, now_ms)
@@ -537,11 +557,17 @@ def _lasts_longer(short: Short, other: Short) -> bool:
 
 def _spend(budget: Budget, scope: Scope, ask: Take, now_ms: int) -> None:
     tokens = min(ask.tokens, MOST)
-    if _is_kept(budget, scope, Window.RPM, Window.TPM):
+    rpm, rpd, tpm, tpd = most(budget, scope.allowance)  # what nothing limits is not counted
+    counted = _counted(budget)
+    if rpm is not None or tpm is not None:
         _add(budget.minute, cell_end_ms(scope, now_ms, day=False), tokens)
-    if _is_kept(budget, scope, Window.RPD, Window.TPD):
+        counted[Window.RPM] += 1
+        counted[Window.TPM] += tokens
+    if rpd is not None or tpd is not None:
         for end_ms in _day_ends_ms(scope, now_ms):
             _add(budget.day, end_ms, tokens)
+            counted[Window.RPD] += 1
+            counted[Window.TPD] += tokens
     if scope.allowance.concurrent is not None:
         budget.slots.append((ask.rid, now_ms + SLOT_MS))
     if budget.trips:
@@ -556,19 +582,13 @@ def _day_ends_ms(scope: Scope, at_ms: int) -> Sequence[int]:
     return (end_ms,)
 
 
-def _is_kept(budget: Budget, scope: Scope, one: Window, other: Window) -> bool:
-    """Whether one of these windows has a limit; what nothing limits is not counted."""
-    allowance = scope.allowance
-    return most(budget, allowance, one) is not None or most(budget, allowance, other) is not None
-
-
 def _was_kept(budget: Budget, scope: Scope, at_ms: int, one: Window, other: Window) -> bool:
     """Whether what was spent at a moment was surely counted.
 
     Where only the provider tells limits that is known since it last did.
     """
-    allowance = scope.allowance
-    if allowance.most(one) is not None or allowance.most(other) is not None:
+    limits = scope.allowance.limits
+    if limits[one] is not None or limits[other] is not None:
         return True
     is_told = budget.limits[one] >= 0 or budget.limits[other] >= 0
     return is_told and at_ms > budget.limits_until_ms - LEARNED_MS
@@ -599,20 +619,21 @@ def _correct(budget: Budget, scope: Scope, at_ms: int, tokens: int) -> None:
     """Change the tokens of what was spent at a moment, where that still counts."""
     if _was_kept(budget, scope, at_ms, Window.RPM, Window.TPM):
         end_ms = cell_end_ms(scope, at_ms, day=False)
-        _change(budget.minute, end_ms, at_ms, tokens, budget.excess.get(Window.TPM))
+        _change(budget, Window.TPM, end_ms, at_ms, tokens)
     if _was_kept(budget, scope, at_ms, Window.RPD, Window.TPD):
         for end_ms in _day_ends_ms(scope, at_ms):
-            _change(budget.day, end_ms, at_ms, tokens, budget.excess.get(Window.TPD))
+            _change(budget, Window.TPD, end_ms, at_ms, tokens)
 
 
-def _change(
-    cells: Sequence[Cell], expires_ms: int, at_ms: int, tokens: int, told: Excess | None
-) -> None:
-    cell = _find(cells, expires_ms)
+def _change(budget: Budget, window: Window, expires_ms: int, at_ms: int, tokens: int) -> None:
+    cell = _find(budget.day if _OF_DAYS[window] else budget.minute, expires_ms)
     if cell is None:
         return
     before = cell.tokens
     cell.tokens = max(before + tokens, 0)
+    if budget.counted is not None:
+        budget.counted[window] += cell.tokens - before
+    told = budget.excess.get(window)
     if told is not None and at_ms <= told.told_ms and cell.tokens < before:
         told.amount += before - cell.tokens
 
@@ -649,7 +670,7 @@ def _believe(budget: Budget, scope: Scope, finding: Finding, now_ms: int) -> Non
     alone: if it is true, the next refusal says until when; if it is not, the day is not lost.
     """
     window = finding.window
-    limit = most(budget, scope.allowance, window)
+    limit = most(budget, scope.allowance)[window]
     if limit is None:
         return
     known = budget.excess[window].amount if window in budget.excess else 0

@@ -15,7 +15,7 @@ from scalix_free.core.ports import Clock
 from scalix_free.identity import api_key, minted
 from scalix_free.identity.address import address_bucket, network_bucket
 from scalix_free.identity.keyring import Keyring
-from scalix_free.identity.minted import Mint
+from scalix_free.identity.minted import TOKEN_CHARS, Mint
 
 OURS: Final = (api_key.PREFIX, minted.PREFIX)
 """What credentials of ours begin with. Anything else is a dummy that an SDK insisted on."""
@@ -78,6 +78,8 @@ class Identifier:
 
     def minted(self, token: str, address: str) -> Caller | None:
         """Who shows this token; None where it is not valid, or no longer."""
+        if len(token) != TOKEN_CHARS:  # what is remembered of strangers stays small
+            return None
         found = self._minted(token, address)
         if found is None:
             return None

@@ -122,9 +122,10 @@ class OutageBudgets:
         seen = self._last(scope)
         seen.forget(now_ms)
         shares = max(self._shares(), 1)
+        limits = most(seen, scope.allowance)
 
         def part(window: Window) -> int | None:
-            limit = most(seen, scope.allowance, window)
+            limit = limits[window]
             if limit is None:
                 return None
             spent = min(used(seen, window), limit)
