@@ -474,19 +474,18 @@ def _short(budget: Budget, scope: Scope, ask: Take, now_ms: int) -> Short | None
         if limit is None:
             continue
         amount = ask.tokens if _OF_TOKENS[window] else 1
-        found = None
+        found, may_use = None, limit
         if spent + amount > limit:
             until_ms = _room_ms(budget, window, spent + amount - limit)
             found = Short(scope.key, _FULL[window], until_ms)
         elif _OF_DAYS[window]:
-            allowed = _allowed(scope, limit, ask.headroom, now_ms)
-            if spent + amount > max(allowed, amount):
+            may_use = _allowed(scope, limit, ask.headroom, now_ms)
+            if spent + amount > max(may_use, amount):
                 until_ms = _pace_ms(scope, limit, ask.headroom, spent + amount, now_ms)
                 found = Short(scope.key, Why.PACE, until_ms)
-            limit = allowed
         if found is not None and (short is None or _lasts_longer(found, short)):
             short = found
-        tightest = max(tightest, spent * WHOLE // max(limit, 1))
+        tightest = max(tightest, spent * WHOLE // max(may_use, 1))
     if short is None and not _is_due(tightest, ask.received):
         return Short(scope.key, Why.SCARCE, _earliest_ms(budget))
     return short
