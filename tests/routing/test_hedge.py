@@ -155,7 +155,7 @@ async def test_an_error_nobody_foresaw_closes_both() -> None:
 
 # ── When it is not done ──────────────────────────────────────────────────────────────────────
 
-SOON: Sequence[Step] = (0.03, HELLO, STOP)
+SOON: Sequence[Step] = (0.2, HELLO, STOP)
 
 
 async def test_who_is_in_time_is_alone() -> None:
