@@ -33,7 +33,7 @@ export class ScalixBanner extends WatchingElement {
       .amber .remaining { color: var(--_amber); }
       .red .remaining { color: var(--_red); }
       .actions { display: flex; gap: 0.5rem; }
-      button { min-height: 2.25rem; padding: 0.25rem 0.875rem; }
+      button { min-height: 2.25rem; padding: 0.25rem 0.875rem; white-space: nowrap; }
       @media (pointer: coarse) { button { min-height: 2.75rem; } }
     `,
   ];

@@ -54,12 +54,20 @@ export class ScalixPricing extends ScalixElement {
       thead th { border-top: 0; }
       tbody th { font-weight: 500; padding-inline-start: 0; }
       th:last-child, td:last-child { background: var(--_accent-soft); }
+      .offer { display: grid; gap: 1.25rem; }
       .buy { display: grid; gap: 0.75rem; justify-items: start; }
       form { display: grid; gap: 0.625rem; width: min(100%, 30rem); }
       input[type="email"] { width: 100%; min-height: var(--_target); padding: 0.5rem 0.75rem; border: 1px solid var(--_edge); border-radius: var(--_radius-small); background: var(--_surface); font-size: 1rem; }
       .check { display: flex; gap: 0.625rem; align-items: start; }
       .check input { flex: none; width: 1.25rem; height: 1.25rem; margin: 0.2rem 0 0; accent-color: var(--_accent); }
       .bad { color: var(--_red); }
+      @media (max-width: 34rem) {
+        thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+        tbody tr { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); padding-block: 0.5rem; border-top: 1px solid var(--_line); }
+        tbody th, tbody td { padding: 0.25rem 0.5rem; border: 0; }
+        tbody th { grid-column: 1 / -1; padding-inline: 0.5rem; }
+        td::before { content: attr(data-label); display: block; color: var(--_muted); font-size: var(--_small); }
+      }
       @media (forced-colors: active) { th:last-child, td:last-child { border-inline: 1px solid CanvasText; } }
       @media print { .buy, fieldset { display: none; } }
     `,
@@ -99,8 +107,11 @@ export class ScalixPricing extends ScalixElement {
         <legend class="spoken">How to pay</legend>
         ${this.#choice("month", "Monthly")} ${this.#choice("year", "Annual")}
       </fieldset>
-      ${this.#price(price, offer)} ${this.#matrix()}
-      <div class="buy" part="buy">${this.#buy()}</div>
+      <div class="card offer" part="offer">
+        ${this.#price(price, offer)}
+        <div class="buy" part="buy">${this.#buy()}</div>
+      </div>
+      ${this.#matrix()}
     </section>`;
   }
 
@@ -136,7 +147,7 @@ export class ScalixPricing extends ScalixElement {
         <thead><tr><td></td><th scope="col">Free Tier</th><th scope="col">Pro Tier</th></tr></thead>
         <tbody>
           ${rows.map(
-            ([feature, free, pro]) => html`<tr><th scope="row">${feature}</th><td>${free}</td><td>${pro}</td></tr>`,
+            ([feature, free, pro]) => html`<tr><th scope="row">${feature}</th><td data-label="Free Tier">${free}</td><td data-label="Pro Tier">${pro}</td></tr>`,
           )}
         </tbody>
       </table>

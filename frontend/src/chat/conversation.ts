@@ -139,7 +139,7 @@ export function receiptWords(exchange: Exchange): string[] {
   if (receipt !== null && receipt.firstTokenMs !== null) words.push(`first word ${seconds(receipt.firstTokenMs)}`);
   if (state === "failed") words.push("not charged");
   if (state === "cut") words.push("the request was given back");
-  if (state === "stopped") words.push("stopped, charged as 1 request");
+  if (state === "stopped" && exchange.answer !== "") words.push("stopped, charged as 1 request");
   if (state === "done") {
     words.push(receipt?.tokens ? `1 request, ${plural(receipt.tokens, "token")}` : "1 request");
   }

@@ -493,7 +493,13 @@ export class ScalixChat extends WatchingElement {
   #sellsNear(): boolean {
     const { now } = this;
     return (
-      now !== null && now.near && !now.empty && this.#running === null && !isDismissed(remembered(), Date.now())
+      now !== null &&
+      now.near &&
+      !now.empty &&
+      this.#running === null &&
+      this.limit === null &&
+      this.held === null &&
+      !isDismissed(remembered(), Date.now())
     );
   }
 

@@ -10,12 +10,12 @@ import type { Tokens } from "marked";
 const SAFE_LINK = /^(?:https?:|mailto:)/i;
 
 const TAGS = [
-  "a", "blockquote", "br", "button", "code", "del", "div", "em", "h3", "h4", "h5", "h6", "hr", "input",
+  "a", "blockquote", "br", "button", "code", "del", "div", "em", "h3", "h4", "h5", "h6", "hr",
   "li", "ol", "p", "pre", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
 ];
+/** All but `href`, which alone is an address. */
 const ATTRIBUTES = [
-  "align", "aria-label", "checked", "class", "data-copy", "disabled", "href", "rel", "role", "start",
-  "tabindex", "target", "title", "type",
+  "align", "aria-label", "class", "data-copy", "rel", "role", "start", "tabindex", "target", "type",
 ];
 
 export function escape(text: string): string {
@@ -75,7 +75,8 @@ export function html(markdown: string): string {
 export function fragment(markdown: string): DocumentFragment {
   return DOMPurify.sanitize(html(markdown), {
     ALLOWED_TAGS: TAGS,
-    ALLOWED_ATTR: ATTRIBUTES,
+    ALLOWED_ATTR: ["href", ...ATTRIBUTES],
+    ADD_URI_SAFE_ATTR: ATTRIBUTES,
     ALLOW_DATA_ATTR: false,
     ALLOWED_URI_REGEXP: SAFE_LINK,
     RETURN_DOM_FRAGMENT: true,

@@ -13,10 +13,11 @@ export const look = css`
   .answer { max-width: 50rem; }
   .text { overflow-wrap: anywhere; }
   .text > * + * { margin-block-start: 0.75em; }
-  .text p, .text ul, .text ol, .text blockquote { margin-block-end: 0; }
-  .text ul, .text ol { margin: 0; padding-inline-start: 1.5em; list-style: revert; }
-  .text blockquote { margin-inline: 0; padding-inline-start: 1em; border-inline-start: 3px solid var(--_line); color: var(--_muted); }
-  .text h3, .text h4, .text h5, .text h6 { margin: 1.1em 0 0; font-size: 1.05em; line-height: 1.3; }
+  .text ul, .text ol { padding-inline-start: 1.5em; list-style: revert; }
+  .text ol { margin-block-end: 0; }
+  .text > :first-child { margin-block-start: 0; }
+  .text blockquote { margin-inline: 0; margin-block-end: 0; padding-inline-start: 1em; border-inline-start: 3px solid var(--_line); color: var(--_muted); }
+  .text h3, .text h4, .text h5, .text h6 { margin: 0; font-size: 1.05em; line-height: 1.3; }
   .text h3 { font-size: 1.2em; }
   .text code { font-family: var(--_mono); font-size: 0.9em; }
   .text :not(pre) > code { padding: 0.1em 0.35em; border-radius: 0.3em; background: var(--_inset); }
@@ -27,7 +28,7 @@ export const look = css`
   .code-bar { display: flex; align-items: center; justify-content: space-between; padding: 0.125rem 0.25rem 0.125rem 0.875rem; color: var(--_muted); font-size: var(--_small); border-block-end: 1px solid var(--_line); }
   .code-bar button { min-height: 2rem; padding: 0.125rem 0.75rem; border-color: transparent; background: none; font-weight: 400; font-size: inherit; }
   .code pre { margin: 0; padding: 0.875rem; overflow-x: auto; line-height: 1.5; }
-  .cursor::after { content: ""; display: inline-block; width: 0.5em; height: 1em; margin-inline-start: 0.15em; vertical-align: text-bottom; background: var(--_accent); animation: blink 1s steps(2) infinite; }
+  .cursor:empty::after, .cursor > :last-child::after { content: ""; display: inline-block; width: 0.5em; height: 1em; margin-inline-start: 0.15em; vertical-align: text-bottom; background: var(--_accent); animation: blink 1s steps(2) infinite; }
   @keyframes blink { 50% { opacity: 0; } }
   .state { display: flex; flex-wrap: wrap; gap: 0.25rem 0.75rem; align-items: center; color: var(--_muted); }
   .dots { display: inline-flex; gap: 0.25rem; }
@@ -62,6 +63,8 @@ export const look = css`
   .over { color: var(--_red); }
   .quota { display: flex; flex-wrap: wrap; gap: 0.125rem 0.75rem; align-items: center; justify-content: space-between; color: var(--_muted); font-size: var(--_small); }
   .quota .level { display: inline-flex; gap: 0.375rem; align-items: baseline; }
+  .level .muted::before { content: "· "; }
+  details.settings { margin-inline-start: auto; }
   .quota.amber .level { color: var(--_amber); }
   .quota.red .level { color: var(--_red); }
   .quota button { min-height: 2rem; padding: 0.125rem 0.75rem; font-size: inherit; }
