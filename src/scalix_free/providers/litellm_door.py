@@ -200,10 +200,7 @@ def _whole(answer: Any) -> Chunk:
     if not answer.choices:
         return Chunk()
     choice = answer.choices[0]
-    chunk = _chunk(choice.message, choice.finish_reason or "stop")
-    for at, tool in enumerate(chunk.tools):
-        tool.index = at
-    return chunk
+    return _chunk(choice.message, choice.finish_reason or "stop")
 
 
 def _chunk(said: Any, finish: str | None) -> Chunk:

@@ -230,12 +230,8 @@ class _Exchange:
     async def __aenter__(self) -> _Exchange:
         library = await self._backend.sdk.library()
         try:
-            self._asked = asked = await self._attempt(library)
+            await self._ask(library)
             self.findings = self._witness.findings
-            if self._call.stream:
-                self._reading = asyncio.create_task(self._read_on(library, asked))
-            else:
-                await self._read_whole(asked)
         except BaseException as error:
             await self.__aexit__(type(error), error, error.__traceback__)
             raise
@@ -282,25 +278,41 @@ class _Exchange:
         self._finish.usage = self._usage()
         self._ended = True
 
+    @property
+    def _is_finished(self) -> bool:
+        """Whether the provider gave a finish reason: LiteLLM gives one in any case."""
+        if self._witness.is_openai or self._asked is None:
+            return self._witness.finished
+        return self._asked.finished
+
     def _usage(self) -> Usage | None:
         """The provider's: LiteLLM makes one up where there is none."""
-        assert self._asked is not None
-        return self._witness.usage if self._witness.is_openai else self._asked.usage
+        if self._witness.is_openai or self._asked is None:
+            return self._witness.usage
+        return self._asked.usage
 
     # ── From LiteLLM ────────────────────────────────────────────────────────────────────────
 
-    async def _attempt(self, library: Library) -> Asked:
+    async def _ask(self, library: Library) -> None:
         try:
-            return await library.ask(self._backend.question(self._call), self._witness)
+            question = self._backend.question(self._call)
+            self._asked = asked = await library.ask(question, self._witness)
+            if self._call.stream:
+                self._reading = asyncio.create_task(self._read_on(library, asked))
+            else:
+                self._take_whole(await asked.read())
         except Exception as error:
-            raise self._failure_of(library, error) from error
+            if self._witness.failure is not None or self._witness.whole is None:
+                raise self._failure_of(library, error) from error
+            self._take_whole(self._witness.whole)  # LiteLLM stumbles over details of good answers
 
-    async def _read_whole(self, asked: Asked) -> None:
-        piece = await asked.read()
+    def _take_whole(self, chunk: Chunk | None) -> None:
         if self._witness.failure is not None:
             raise self._witness.failure
-        if piece is not None:
-            self._add(piece)
+        if chunk is not None:
+            for at, tool in enumerate(chunk.tools):
+                tool.index = at
+            self._add(chunk)
         if self._finish is None:
             raise Failure(Kind.BROKEN, "The model's server sent no answer.")
         self._finish.usage = self._usage()
@@ -326,8 +338,7 @@ class _Exchange:
         """Queue what was said; hold the finish, which has to come last."""
         self._calls_tools = self._calls_tools or bool(chunk.tools)
         if chunk.finish is not None:
-            assert self._asked is not None
-            if not (self._witness.finished if self._witness.is_openai else self._asked.finished):
+            if not self._is_finished:
                 raise Failure(Kind.BROKEN, "The model's answer stopped before its end.")
             calls_tools = chunk.finish == "stop" and self._calls_tools
             self._finish = Chunk(finish="tool_calls" if calls_tools else chunk.finish)

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from scalix_free.core.budget import Finding
-from scalix_free.core.chat import Usage
+from scalix_free.core.chat import Chunk, Usage
 from scalix_free.core.errors import Failure, Kind
 from scalix_free.core.ports import Clock
 from scalix_free.providers.failures import Dialect, failure_inside, failure_of
@@ -33,8 +33,8 @@ class Witness:
 
     ``failure`` is what a provider's refusal means, or what broke the answer. ``usage`` is what the
     provider counted, or None, once the answer is known to be in the OpenAI format, ``is_openai``;
-    ``finished`` says whether such an answer has a finish reason. Answers in other formats are only
-    looked through for errors.
+    ``finished`` says whether such an answer has a finish reason, ``whole`` is one that came in one
+    piece. Answers in other formats are only looked through for errors.
     """
 
     def __init__(self, clock: Clock, dialect: Dialect) -> None:
@@ -51,6 +51,7 @@ class Witness:
         self.is_openai = False
         self.finished = False
         self.usage: Usage | None = None
+        self.whole: Chunk | None = None
 
     @property
     def has_asked(self) -> bool:
@@ -104,7 +105,7 @@ class Witness:
         if self._events is not None and (rest := self._events.rest()) and rest != b"[DONE]":
             self._look(rest)
         elif self._body:
-            self._look(b"".join(self._body))
+            self._look(b"".join(self._body), is_whole=True)
             self._body = None
 
     async def close(self) -> None:
@@ -112,7 +113,7 @@ class Witness:
         while self._closes:
             await self._closes.pop()()
 
-    def _look(self, data: bytes) -> None:
+    def _look(self, data: bytes, *, is_whole: bool = False) -> None:
         try:
             chunk = decode_frame(data)
         except ErrorInStream as error:
@@ -124,6 +125,8 @@ class Witness:
             self.is_openai = self.is_openai or chunk.has_content or chunk.finish is not None
             self.finished = self.finished or chunk.finish is not None
             self.usage = chunk.usage or self.usage
+            if is_whole and chunk.finish is not None:
+                self.whole = chunk
 
     def _fail(self, failure: Failure) -> None:
         """Note it; an answer that is complete nothing can spoil."""
