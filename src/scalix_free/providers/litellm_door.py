@@ -7,7 +7,6 @@ there stands the witness. That it is so in the version that is pinned is tested.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
@@ -25,23 +24,14 @@ from scalix_free.wire.upstream import FINISH, MOST_TOKENS
 
 WITNESS: Final[ContextVar[Witness | None]] = ContextVar("witness", default=None)
 
-LOGGERS: Final = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
-"""They write prompts, at levels that a variable of the environment chooses."""
-CLIENTS: Final = ("httpx", "httpcore", "openai")
-"""They write addresses and bodies below a warning."""
-
 
 def be_quiet() -> None:
-    """Nothing that LiteLLM is told or hears reaches a log, a screen or anybody else."""
+    """Nothing that LiteLLM is told or hears reaches a screen or anybody else."""
     litellm.suppress_debug_info = True
     litellm.set_verbose = False
     litellm.telemetry = False
     litellm.turn_off_message_logging = True
     litellm.disable_hf_tokenizer_download = True
-    for name in LOGGERS:
-        logging.getLogger(name).disabled = True
-    for name in CLIENTS:
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 # ── The door ─────────────────────────────────────────────────────────────────────────────────
@@ -128,11 +118,8 @@ class Asked:
 
     @property
     def finished(self) -> bool:
-        """Whether the provider gave a finish reason; LiteLLM gives one in any case."""
-        if self._pieces is None:
-            return True
-        answer = self._answer
-        return (answer.received_finish_reason or answer.intermittent_finish_reason) is not None
+        """Whether LiteLLM was given a finish reason; it gives one in any case."""
+        return self._pieces is None or self._answer.received_finish_reason is not None
 
     @property
     def usage(self) -> Usage | None:

@@ -45,7 +45,7 @@ class Asked(Protocol):
 
     @property
     def finished(self) -> bool:
-        """Whether the provider gave a finish reason, as far as LiteLLM knows."""
+        """Whether the provider gave a finish reason, as LiteLLM knows of some providers."""
         ...
 
     @property
@@ -78,12 +78,22 @@ class Library(Protocol):
         ...
 
 
+LOGGERS: Final = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
+"""They write prompts, where a variable of the environment tells them to."""
+CLIENTS: Final = ("httpx", "httpcore", "openai")
+"""They write addresses and bodies below a warning."""
+
+
 def load() -> Library:
     """LiteLLM, ready for its first call: some six seconds and 190 MB."""
     os.environ.update(ENVIRONMENT)
+    for name in LOGGERS:
+        logging.getLogger(name).disabled = True
     # Heavy, and optional: whoever does not use it neither waits for it nor has it.
     from scalix_free.providers import litellm_door  # noqa: PLC0415
 
+    for name in CLIENTS:
+        logging.getLogger(name).setLevel(logging.WARNING)
     litellm_door.be_quiet()
     litellm_door.open_door()
     asyncio.run(litellm_door.warm_up())
@@ -283,7 +293,7 @@ class _Exchange:
         """Whether the provider gave a finish reason: LiteLLM gives one in any case."""
         if self._witness.is_openai or self._asked is None:
             return self._witness.finished
-        return self._asked.finished
+        return self._witness.finished or self._asked.finished
 
     def _usage(self) -> Usage | None:
         """The provider's: LiteLLM makes one up where there is none."""

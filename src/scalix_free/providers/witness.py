@@ -7,6 +7,7 @@ place of a missing one. Whoever sees the same bytes can tell.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
@@ -24,6 +25,10 @@ from scalix_free.wire.upstream import ErrorInStream, decode_frame
 MOST_ANSWER_BYTES: Final = 8 * 1024 * 1024
 MOST_ERROR_BYTES: Final = 65_536
 
+FINISHED: Final = re.compile(rb'"(?:finishReason|stop_reason|finish_reason)"\s*:\s*"')
+"""Gemini's, Anthropic's and everybody's way to say that an answer is complete. Inside of a text the
+quotes would be escaped."""
+
 EVENTS: Final = "text/event-stream"
 JSON: Final = "application/json"
 
@@ -31,10 +36,11 @@ JSON: Final = "application/json"
 class Witness:
     """Sees one call on the wire, and judges it as ``openai_http`` would.
 
-    ``failure`` is what a provider's refusal means, or what broke the answer. ``usage`` is what the
-    provider counted, or None, once the answer is known to be in the OpenAI format, ``is_openai``;
-    ``finished`` says whether such an answer has a finish reason, ``whole`` is one that came in one
-    piece. Answers in other formats are only looked through for errors.
+    ``failure`` is what a provider's refusal means, or what broke the answer. ``finished`` says
+    that a finish reason was there. Once the answer is known to be in the OpenAI format,
+    ``is_openai``, there was none where nobody says so; ``usage`` is then what the provider counted,
+    or None, and ``whole`` an answer that came in one piece. Answers in other formats are looked
+    through for errors and an end.
     """
 
     def __init__(self, clock: Clock, dialect: Dialect) -> None:
@@ -124,6 +130,8 @@ class Witness:
         else:
             self.is_openai = self.is_openai or chunk.has_content or chunk.finish is not None
             self.finished = self.finished or chunk.finish is not None
+            if not self.is_openai and FINISHED.search(data):
+                self.finished = True
             self.usage = chunk.usage or self.usage
             if is_whole and chunk.finish is not None:
                 self.whole = chunk
