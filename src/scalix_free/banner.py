@@ -23,7 +23,7 @@ def banner(runtime: Runtime, loaded: Loaded, local_state: str, local_reason: str
         f"Scalix Free {__version__}: AI without an API key",
         "",
         f"  SDKs      base_url {url}/v1   api_key free   model scalix-free",
-        f"  Pages     {url}/docs",
+        f"  Pages     {url}/   with /chat /usage /connect /status /docs",
         f"  Settings  {loaded.source}; data in {loaded.settings.data_dir}",
         f"  Limits    {_limits(loaded.settings)}",
         *_under("Models", _short_lines(catalogue, runtime.local, local_state, today)),
