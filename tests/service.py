@@ -109,6 +109,7 @@ def running_service(
     overrides: Mapping[str, object] | None = None,
     *,
     workers: int = 1,
+    port: int = 0,
 ) -> Iterator[RunningService]:
     """Serve from an empty folder until left. A trace in its log fails whoever leaves."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -117,7 +118,7 @@ def running_service(
     arguments = ("--config", str(config), "--data", str(data), "--workers", str(workers))
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "scalix_free", "serve", "--port", "0", *arguments],
+            [sys.executable, "-m", "scalix_free", "serve", "--port", str(port), *arguments],
             cwd=folder,
             env=_environment() | variables(overrides or {}),
             stdin=subprocess.DEVNULL,

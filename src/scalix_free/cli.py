@@ -57,6 +57,13 @@ def _parser() -> argparse.ArgumentParser:
     quality.add_argument("model", nargs="?", help="the model to ask; otherwise all of them")
     _command(commands, "models", _models, "show the models and their state")
     _command(commands, "config", _config, "show the effective configuration, secrets masked")
+    _command(
+        commands, "litellm-config", _litellm_config, "print a configuration for LiteLLM's proxy"
+    )
+    imported = commands.add_parser("import", help="turn another program's configuration into ours")
+    imported.set_defaults(command=_import)
+    imported.add_argument("program", choices=["litellm"], help="whose configuration it is")
+    imported.add_argument("file", type=Path, metavar="FILE", help="the file")
     return parser
 
 
@@ -127,6 +134,18 @@ def _models(options: argparse.Namespace) -> int:
     if isinstance(local, Absent):
         print(f"no local model: {local.reason}")
     return 0
+
+
+def _litellm_config(options: argparse.Namespace) -> int:
+    from scalix_free.litellm_config import litellm_config  # noqa: PLC0415  (as above)
+
+    return litellm_config(_load(options).settings, os.environ)
+
+
+def _import(options: argparse.Namespace) -> int:
+    from scalix_free.litellm_import import import_litellm  # noqa: PLC0415  (as above)
+
+    return import_litellm(options.file)
 
 
 def _config(options: argparse.Namespace) -> int:

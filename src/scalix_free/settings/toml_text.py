@@ -17,6 +17,11 @@ def effective(settings: Settings) -> str:
     return head + "".join(_tables(_plain(settings), ""))
 
 
+def tables(table: Mapping[str, object]) -> str:
+    """Return plain values as TOML text; lists of tables have their own headers."""
+    return "".join(_tables(table, ""))
+
+
 def _plain(table: msgspec.Struct) -> dict[str, object]:
     """Return a table as it would be written; what cannot be written is left out."""
     plain: dict[str, object] = {}
