@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest -p tests.no_skips
+NODE   := clients/js tests/clients/openai-node tests/clients/ai-5 tests/clients/ai-6
+CLIENTS := $(VENV)/.litellm $(VENV)/.openai-1 $(VENV)/.langchain $(NODE:=/node_modules/.made)
 
 .PHONY: serve test check lint frontend system test-all prove bench storm mutants outage scarcity lock clean
 
@@ -29,7 +31,7 @@ frontend: frontend/node_modules/.made  ## build the web elements anew, out of fr
 system:                      ## Debian packages that test-all needs (root)
 	./.ci/system
 
-test-all: $(VENV)/.test $(VENV)/.litellm clients/js/node_modules/.made  ## what make test leaves out; a skip is a failure here
+test-all: $(VENV)/.test $(CLIENTS)  ## what make test leaves out; a skip is a failure here
 	NO_SKIPS=1 $(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ]  # 5: none are left out
 
 prove: $(VENV)/.test         ## every store of limits against the arithmetic, in 20,000 histories; takes long
@@ -54,7 +56,7 @@ lock:                        ## make the locks in requirements/ anew (needs uv)
 	./requirements/lock.sh
 
 clean:
-	rm -rf $(VENV) frontend/node_modules frontend/.tests clients/js/node_modules
+	rm -rf $(VENV) frontend/node_modules frontend/.tests $(NODE:=/node_modules)
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Scalix Free needs Python 3.11 or newer; try: make PYTHON=python3.12 serve")'
@@ -77,9 +79,9 @@ $(VENV)/.mutants: requirements/mutants.txt $(VENV)/.test
 	@$(PIP) --target $(VENV)/mutants --upgrade -r requirements/mutants.txt
 	@touch $@
 
-$(VENV)/.litellm: requirements/litellm.txt $(VENV)/.test
-	@$(PYTHON) -m venv $(VENV)/litellm
-	@$(VENV)/litellm/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r requirements/litellm.txt
+$(VENV)/.litellm $(VENV)/.openai-1 $(VENV)/.langchain: $(VENV)/.%: requirements/%.txt $(VENV)/.test
+	@$(PYTHON) -m venv $(VENV)/$*
+	@$(VENV)/$*/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r requirements/$*.txt
 	@touch $@
 
 %/node_modules/.made: %/package-lock.json

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the five locks anew from pyproject.toml. Needs uv; the index it asks is not written down.
+# Makes the locks anew from pyproject.toml. Needs uv; the index it asks is not written down.
 set -eu
 cd "$(dirname "$0")/.."
 compile() { uv pip compile --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet "$@"; }
@@ -8,3 +8,5 @@ compile --group local-model -c requirements/run.txt -o requirements/local-model.
 compile --group test -c requirements/run.txt -o requirements/test.txt
 compile --group mutants -c requirements/run.txt -c requirements/test.txt -o requirements/mutants.txt
 compile --group litellm -o requirements/litellm.txt
+compile --group openai-1 -o requirements/openai-1.txt
+compile --group langchain -o requirements/langchain.txt
