@@ -30,8 +30,8 @@ What to know of each:
   `metadataExtractor`, usage of streams with `includeUsage: true`.
 - **LangChain** drops `free_tier`; `GET /api/v1/free/limits` has it. Usage of streams comes with
   `stream_usage=True`. Its errors are OpenAI's by another name, with the same `code` and `body`.
-- **LiteLLM** (as `openai/scalix-free`) has a `code` of its own; ours is `body["code"]` of a refusal.
-  A stream that breaks raises `MidStreamFallbackError`, whose words alone tell more.
+- **LiteLLM** (as `openai/scalix-free`) has a `code` of its own; ours is `body["code"]` of a
+  refusal. A stream that breaks raises `MidStreamFallbackError`, whose words alone tell more.
 
 For all: a stream that breaks after its first words is an error, and what a person reads of a limit
 says which one it was and when more returns.

@@ -10,6 +10,7 @@ export interface FreeTier {
   remaining_tokens: number | null;
   window: string | null;
   session_id: string | null;
+  /** The prompt that is due, if any. */
   trigger: string | null;
   /** Of a stream whose headers went out before anybody answered. */
   model?: string | null;
@@ -150,6 +151,8 @@ export interface Session {
 export interface Rating {
   request_id: string;
   rating: -1 | 1;
+  /** The prompt that is due after it, if any. */
+  trigger: string | null;
 }
 
 /** An ALTCHA v2 challenge. */
