@@ -13,7 +13,7 @@ serve: $(VENV)/.run          ## start the service on http://127.0.0.1:3001
 	@exec $(BIN)/scalix-free serve $(ARGS)
 
 test: $(VENV)/.test check    ## the whole suite; no root, no network but the package index
-	NO_SKIPS=$(CI) $(PYTEST) -m "not slow and not proof" $(ARGS)
+	NO_SKIPS=$(CI) $(PYTEST) -m "not slow and not litellm and not proof" $(ARGS)
 
 check: $(VENV)/.test         ## format, lint, types, the arrows between the rooms
 	$(BIN)/ruff format --check src tests benchmarks
@@ -31,8 +31,9 @@ frontend: frontend/node_modules/.made  ## build the web elements anew, out of fr
 system:                      ## Debian packages that test-all needs (root)
 	./.ci/system
 
-test-all: $(VENV)/.test $(CLIENTS)  ## what make test leaves out; a skip is a failure here
+test-all: $(VENV)/.test $(VENV)/.sdk $(CLIENTS)  ## what make test leaves out; a skip is a failure here
 	NO_SKIPS=1 $(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ]  # 5: none are left out
+	NO_SKIPS=1 $(VENV)/sdk/bin/python -m pytest -p tests.no_skips -m litellm $(ARGS) || [ $$? -eq 5 ]
 
 prove: $(VENV)/.test         ## every store of limits against the arithmetic, in 20,000 histories; takes long
 	$(PYTEST) -m proof $(ARGS)
@@ -86,4 +87,13 @@ $(VENV)/.litellm $(VENV)/.openai-1 $(VENV)/.langchain: $(VENV)/.%: requirements/
 
 %/node_modules/.made: %/package-lock.json
 	@cd $* && npm ci --silent
+	@touch $@
+
+# Our package with the extra. What the tests need comes first: the extra has the last word on versions.
+$(VENV)/.sdk: requirements/litellm-sdk.txt $(VENV)/.test
+	@$(PYTHON) -m venv $(VENV)/sdk
+	@for lock in run test litellm-sdk; do \
+	  $(VENV)/sdk/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r requirements/$$lock.txt || exit 1; \
+	done
+	@$(VENV)/sdk/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
 	@touch $@

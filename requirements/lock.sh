@@ -10,3 +10,4 @@ compile --group mutants -c requirements/run.txt -c requirements/test.txt -o requ
 compile --group litellm -o requirements/litellm.txt
 compile --group openai-1 -o requirements/openai-1.txt
 compile --group langchain -o requirements/langchain.txt
+compile pyproject.toml --extra litellm -c requirements/run.txt -o requirements/litellm-sdk.txt

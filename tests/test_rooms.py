@@ -68,6 +68,7 @@ def test_the_parent_stays_small(module: str) -> None:
 def test_only_the_command_line_and_what_it_starts_read_the_environment() -> None:
     """Whatever configures a room is an argument; in LiteLLM's proxy nobody gives us one."""
     allowed = {"cli.py", "parent.py", "telemetry.py", "llama_child.py", "litellm_plugin.py"}
+    allowed.add("litellm_sdk.py")  # it writes what LiteLLM reads there and nowhere else
     readers = {
         file.name
         for file in SOURCE.glob("**/*.py")

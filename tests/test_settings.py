@@ -25,8 +25,10 @@ from scalix_free.settings import (
     SecretUrl,
     Settings,
     SettingsError,
+    checks,
     effective,
     load,
+    revealed,
 )
 from scalix_free.settings.errors import dotted, shown
 from scalix_free.settings.form import patterns
@@ -228,7 +230,6 @@ MISSING_FEATURES: dict[str, object] = {
 }
 # The same for a row of [[providers]], which has no defaults to compare with in the sample.
 MISSING_OF_PROVIDERS: dict[str, object] = {
-    "kind = 'litellm'": "providers[0].kind",
     "kind = 'litellm-proxy'\nbase_urls = ['http://127.0.0.1:4000']": "providers[0].kind",
     "kind = 'llama'": "providers[0].kind",
 }
@@ -1124,6 +1125,59 @@ def test_a_provider_of_a_missing_feature_stops_the_start(at: Place, row: str) ->
     address = "" if "proxy" in row else "base_url = 'http://127.0.0.1:9100/v1'\n"
     line = at.refusal(f"[[providers]]\nname = 'x'\n{address}{row}\n{MODEL}")
     assert line.startswith(f"scalix-free.toml: {MISSING_OF_PROVIDERS[row]}: not in this version (")
+
+
+LITELLM = PROVIDER + "kind = 'litellm'\n"
+
+
+@pytest.fixture
+def extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the extra litellm were installed."""
+    monkeypatch.setattr(checks, "find_spec", lambda name: name == "litellm")
+
+
+def test_litellm_without_its_extra_stops_the_start_with_the_command(
+    at: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "find_spec", lambda name: None)
+    assert at.refusal(LITELLM + MODEL.replace('"fast"', '"groq/fast"')) == (
+        "scalix-free.toml: providers[0].kind: needs an extra: pip install 'scalix-free[litellm]'"
+    )
+    (off,) = at.settings(LITELLM + "enabled = false").providers
+    assert not off.enabled
+
+
+@pytest.mark.usefixtures("extra")
+@pytest.mark.parametrize("model", ["fast", "/fast", "groq/"])
+def test_a_model_of_litellm_begins_with_its_provider(at: Place, model: str) -> None:
+    line = at.refusal(LITELLM + MODEL.replace('"fast"', f'"{model}"'))
+    assert line.startswith("scalix-free.toml: providers[0].models[0].model: is no model of LiteLLM")
+    assert at.refusal(LITELLM).startswith("scalix-free.toml: providers[0].models: is missing: ")
+
+
+@pytest.mark.usefixtures("extra")
+def test_litellm_asks_at_the_address_that_is_given_or_at_its_own(at: Place) -> None:
+    text = LITELLM + MODEL.replace('"fast"', '"groq/fast"')
+    own, groq = text, text.replace('"primary"', '"groq"')
+    for row, name in ((own, "primary"), (groq, "groq")):
+        (entry,) = [one for one in at.settings(row).catalogue if one.name == name]
+        assert (entry.kind, entry.base_url) == ("litellm", "http://127.0.0.1:9100/v1")
+        without = row.replace('base_url = "http://127.0.0.1:9100/v1"\n', "")
+        (entry,) = [one for one in at.settings(without).catalogue if one.name == name]
+        assert (entry.kind, entry.base_url, entry.off) == ("litellm", "", "")
+        assert [model.model for model in entry.serves] == ["groq/fast"]
+
+
+@pytest.mark.usefixtures("extra")
+def test_litellm_under_a_shipped_name_keeps_its_terms_and_limits_and_takes_its_key(
+    at: Place,
+) -> None:
+    text = "[[providers]]\nname = 'groq'\nkind = 'litellm'\n" + MODEL.replace('"fast"', '"groq/x"')
+    plain, keyed = at.settings(""), at.settings(text, GROQ_API_KEY="k")
+    (shipped,) = [one for one in plain.catalogue if one.name == "groq"]
+    (entry,) = [one for one in keyed.catalogue if one.name == "groq"]
+    assert (entry.terms, entry.limits) == (shipped.terms, shipped.limits)
+    assert revealed(entry.api_key) == "k"
 
 
 def test_the_table_of_missing_features_names_real_keys() -> None:

@@ -16,6 +16,7 @@ import msgspec
 from scalix_free.core.budget import Allowance
 from scalix_free.core.ports import Backend, Clock
 from scalix_free.providers.http_session import Session
+from scalix_free.providers.litellm_sdk import Deployment, LiteLLMSdk, Sdk
 from scalix_free.providers.openai_http import Endpoint, OpenAIHttp
 from scalix_free.providers.openrouter_models import FreeModel, ListUnavailable, free_models
 from scalix_free.routing.catalogue import Account, Catalogue, Gone, Model, Terms, Why
@@ -53,7 +54,10 @@ async def open_catalogue(
     pause: Pause = asyncio.sleep,
 ) -> AsyncIterator[Catalogue]:
     """The catalogue; until it is left, lists of free models are read in the background."""
-    shelf = Shelf(runtime, session, clock)
+    sdk = Sdk()
+    shelf = Shelf(runtime, session, clock, sdk)
+    if any(entry.kind == "litellm" and entry.serves for entry in runtime.settings.catalogue):
+        sdk.begin()  # it takes seconds, which the first caller need not wait for
     reading = [
         asyncio.create_task(shelf.keep_fresh(entry, pause))
         for entry in runtime.settings.catalogue
@@ -67,17 +71,21 @@ async def open_catalogue(
         for task in reading:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        await sdk.close()
 
 
 class Shelf:
     """All providers as they are known now, and the catalogue that is made of them."""
 
-    def __init__(self, runtime: Runtime, session: Session, clock: Clock) -> None:
+    def __init__(
+        self, runtime: Runtime, session: Session, clock: Clock, sdk: Sdk | None = None
+    ) -> None:
         self._runtime = runtime
         self._session = session
         self._clock = clock
+        self._sdk = sdk or Sdk()
         self._entries = list(runtime.settings.catalogue)
-        self._backends: dict[Endpoint, Backend] = {}
+        self._backends: dict[Endpoint | Deployment, Backend] = {}
         self.catalogue = Catalogue(*self._stock(), clock=clock)
 
     async def keep_fresh(self, entry: ProviderEntry, pause: Pause) -> None:
@@ -116,14 +124,7 @@ class Shelf:
         return Model(
             id=model.id,
             provider=entry.name,
-            backend=self._backend(
-                Endpoint(
-                    base_url=entry.base_url,
-                    model=model.model,
-                    api_key=revealed(entry.api_key),
-                    provider=entry.name,
-                )
-            ),
+            backend=self._backend(_place(entry, model)),
             account=account,
             allowance=_allowance(model.limits, firm=model.firm),
             quality=model.quality,
@@ -159,12 +160,26 @@ class Shelf:
             terms=Terms(trains_on_prompts=False, human_review=False),
         )
 
-    def _backend(self, endpoint: Endpoint) -> Backend:
+    def _backend(self, place: Endpoint | Deployment) -> Backend:
         """The one that there is, so that a fresh catalogue goes on with what it learned."""
-        known = self._backends.get(endpoint)
+        known = self._backends.get(place)
         if known is None:
-            known = self._backends[endpoint] = OpenAIHttp(self._session, endpoint, self._clock)
+            known = self._backends[place] = self._asking(place)
         return known
+
+    def _asking(self, place: Endpoint | Deployment) -> Backend:
+        if isinstance(place, Deployment):
+            return LiteLLMSdk(self._sdk, place, self._clock)
+        return OpenAIHttp(self._session, place, self._clock)
+
+
+def _place(entry: ProviderEntry, model: ModelEntry) -> Endpoint | Deployment:
+    key = revealed(entry.api_key)
+    if entry.kind == "litellm":
+        # Whose habits it has: a shipped provider's, or those of whom LiteLLM names.
+        own = entry.name if entry.shipped or entry.base_url else model.model.partition("/")[0]
+        return Deployment(model=model.model, api_base=entry.base_url, api_key=key, provider=own)
+    return Endpoint(base_url=entry.base_url, model=model.model, api_key=key, provider=entry.name)
 
 
 def _gone(entry: ProviderEntry, model: ModelEntry) -> Gone:

@@ -3,22 +3,21 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
 from scalix_free.core.budget import Act, Extent, Finding, Window
-from scalix_free.core.chat import Call, Chunk, ToolCall, Usage
-from scalix_free.core.errors import Failure, Kind
+from scalix_free.core.chat import ToolCall, Usage
+from scalix_free.core.errors import Kind
 from scalix_free.providers import openai_http
 from scalix_free.providers.http_session import Session
 from scalix_free.providers.openai_http import Endpoint, OpenAIHttp, open_session
-from scalix_free.wire.answer import Collected
 from tests.providers.canned import CLOSE, HEAD, LAST_CHUNK, RESET, WAIT, Answer, canned, chunk
+from tests.providers.hearing import BOTH, Heard, call, closed, hear, quiet
 from tests.world import FAULTS, Behaviour, World
 from tests.world.captured import CAPTURED
 
-BOTH = pytest.mark.parametrize("streamed", [False, True], ids=["whole", "streamed"])
 ECHO = "You said: hi"
 
 
@@ -56,43 +55,6 @@ def backend(world: World, session: Session) -> Callable[[str], OpenAIHttp]:
 def backend_at(session: Session, base_url: str, model: str = "m", key: str = "") -> OpenAIHttp:
     endpoint = Endpoint(base_url=base_url, model=model, api_key=key)
     return OpenAIHttp(session, endpoint, lambda: 1_800_000_000_000)
-
-
-def call(streamed: bool) -> Call:
-    return Call(rid=bytes(16), messages=[{"role": "user", "content": "hi"}], stream=streamed)
-
-
-@dataclass
-class Heard:
-    """What came out: all chunks, and the failure that ended it, if one did."""
-
-    collected: Collected = field(default_factory=Collected)
-    chunks: list[Chunk] = field(default_factory=list)
-    failure: Failure | None = None
-
-
-async def hear(backend: OpenAIHttp, streamed: bool) -> Heard:
-    """Ask, and read to the end; the rules of the port are checked on the way."""
-    heard = Heard()
-    try:
-        async with backend.open(call(streamed)) as reply:
-            while chunks := await reply.read():
-                assert heard.collected.finish is None, "something came after the finish"
-                heard.chunks += chunks
-                heard.collected.add(chunks)
-                assert not any(one.finish for one in chunks[:-1]), "the finish comes last"
-            assert heard.collected.finish is not None, "a whole answer has a finish"
-            assert await reply.read() == []
-    except Failure as failure:
-        heard.failure = failure
-    return heard
-
-
-async def quiet(world: World) -> None:
-    """Wait until the world has noticed that nobody listens any more."""
-    async with asyncio.timeout(1):
-        while world.open_streams:
-            await asyncio.sleep(0.001)
 
 
 # ── The table ────────────────────────────────────────────────────────────────────────────────
@@ -322,12 +284,6 @@ async def test_after_a_failure_the_next_request_is_a_good_one(
     """Whoever fails in the middle often closes, and the next request may run into that."""
     await hear(backend(f"fault:{fault}"), streamed)
     assert (await hear(backend("good"), streamed=streamed)).failure is None
-
-
-async def closed(world: World) -> None:
-    async with asyncio.timeout(1):
-        while world.connections:
-            await asyncio.sleep(0.005)
 
 
 async def test_who_leaves_in_the_middle_closes(

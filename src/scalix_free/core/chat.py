@@ -25,6 +25,8 @@ class Call(NamedTuple):
     ``needs`` names the abilities that a model must have (tools, json, images), each with the field
     that asked for it. Calls of one ``turn`` are charged one request, where that is granted. A
     ``fresh`` one wants an answer of its own. An ``advanced`` one asks for what only Pro has.
+    ``caller`` is the key of whoever asks, which names nobody; whether they are ``free`` is whether
+    they pay nothing.
     """
 
     rid: bytes
@@ -42,6 +44,8 @@ class Call(NamedTuple):
     turn: str | None = None
     fresh: bool = False
     advanced: bool = False
+    caller: bytes = b""
+    free: bool = True
 
     @property
     def request_id(self) -> str:

@@ -319,7 +319,13 @@ class Answering:
         self.standing = Standing(tier, verdict.levels, verdict.now_ms)
         tokens = self._prompt_price(call.prompt_tokens) + verdict.output_tokens
         claim = claim_of(caller, self.standing, tokens)
-        return await self._ask(call.capped(verdict.output_tokens), candidates, claim)
+        asked = call._replace(
+            output_tokens=verdict.output_tokens,
+            session_id=self.session_id,
+            caller=caller.subjects[0].key,
+            free=tier.name != PRO,
+        )
+        return await self._ask(asked, candidates, claim)
 
     def _judged(self, call: Call) -> Refusal | None:
         content = self._service.content

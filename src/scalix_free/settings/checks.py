@@ -1,6 +1,7 @@
 """What no single value shows: how the keys of a configuration have to fit together."""
 
 from collections.abc import Collection, Iterator
+from importlib.util import find_spec
 
 from scalix_free.settings.errors import Key
 from scalix_free.settings.shipped import Shipped
@@ -84,6 +85,8 @@ def _provider(provider: Provider, key: Key, *, is_shipped: bool) -> Iterator[Com
         yield (*key, "base_url"), 'kind = "litellm-proxy" takes base_urls, a list'
     if not provider.enabled:
         return  # a row that only switches one of the catalogue off
+    if provider.kind == "litellm":
+        yield from _litellm(provider, key)
     if is_pool and not provider.base_urls:
         yield (*key, "base_urls"), 'is missing: kind = "litellm-proxy" needs at least one'
     if is_shipped:
@@ -95,6 +98,20 @@ def _provider(provider: Provider, key: Key, *, is_shipped: bool) -> Iterator[Com
             (*key, "models"),
             'is missing: kind = "openai" needs at least one [[providers.models]]',
         )
+
+
+def _litellm(provider: Provider, key: Key) -> Iterator[Complaint]:
+    if find_spec("litellm") is None:
+        yield (*key, "kind"), "needs an extra: pip install 'scalix-free[litellm]'"
+    if not provider.models:
+        yield (
+            (*key, "models"),
+            'is missing: kind = "litellm" needs at least one [[providers.models]]',
+        )
+    for at, model in enumerate(provider.models):
+        if not all(model.model.partition("/")):
+            what = 'is no model of LiteLLM: it begins with its provider, as in "groq/llama-3.3-70b"'
+            yield (*key, "models", at, "model"), what
 
 
 def _models(providers: tuple[Provider, ...], shipped: Collection[str]) -> Iterator[Complaint]:

@@ -11,11 +11,14 @@ from scalix_free.settings.reading import Written
 
 # A final `*` stands for every key of the table.
 LACKING: dict[str, str] = {
-    "providers[].kind": "providers speak the OpenAI format",
+    "providers[].kind": "a provider speaks the OpenAI format, or LiteLLM does",
     "providers[].base_urls": "there are no pools of proxies",
     "abuse.*": "abuse is not scored",
     "payments.*": "nothing is sold",
 }
+
+# Of a key with several values, those that are here beside the default.
+HERE: dict[str, Collection[str]] = {"providers[].kind": ("litellm",)}
 
 _LITELLM = "LiteLLM's proxy as a pool is not in this version"
 _PAYMENTS = "payments are not in this version"
@@ -34,7 +37,7 @@ def lacking(written: Mapping[Key, Written]) -> Iterator[tuple[Key, str]]:
     for key, said in written.items():
         path = pattern(key)
         why = LACKING.get(path) or LACKING.get(f"{path.rpartition('.')[0]}.*")
-        if why is not None and said.value != said.default:
+        if why is not None and said.value not in (said.default, *HERE.get(path, ())):
             yield key, f"not in this version ({why})"
 
 

@@ -234,6 +234,7 @@ def _of_table(
             name=provider.name,
             label=provider.name,
             shipped=False,
+            kind=provider.kind,
             base_url=provider.base_url or "",
             api_key=provider.api_key,
             limits=provider.limits,
@@ -262,7 +263,12 @@ def _of_table(
 def _account_of(
     provider: Provider, row: ProviderRow, variables: Variables, off: str
 ) -> ProviderEntry:
-    """Who is asked, where, and with which key."""
+    """Who is asked, how, where, and with which key."""
+    if provider.kind == "litellm":  # by LiteLLM's own address, unless one is given
+        found = variables.key(row)
+        key = provider.api_key or (found[1] if found else None)
+        entry = _entry(row, provider.base_url or "", key, missing=(), off=off)
+        return msgspec.structs.replace(entry, kind="litellm", discovers=False)
     if provider.base_url is not None:  # a key of the environment is for the provider's own address
         return _entry(row, provider.base_url, provider.api_key, missing=(), off=off)
     found = variables.key(row)

@@ -235,16 +235,19 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     reasoning_allowance_tokens: Count | None = None
 
 
+Kind = Literal["openai", "litellm", "litellm-proxy", "llama"]
+
+
 class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An account with somebody who runs models.
 
-    base_url: without a final `/`; None leaves it to the shipped catalogue.
+    base_url: without a final `/`; None leaves it to the shipped catalogue, or to LiteLLM.
     base_urls: roots of LiteLLM proxies. api_key: None: none is sent.
     limits: shared by all models. reset: IANA zone of the provider's day, or `rolling`.
     """
 
     name: Name
-    kind: Literal["openai", "litellm", "litellm-proxy", "llama"] = "openai"
+    kind: Kind = "openai"
     base_url: HttpUrl | None = None
     base_urls: tuple[
         Annotated[str, Form(wanted="an http:// or https:// URL", read=texts.proxy_root)], ...
@@ -477,6 +480,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
 class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An account of the catalogue as it holds here: an operator's, or a shipped one.
 
+    kind: how it is asked. base_url: "" leaves it to LiteLLM.
     missing: variables that have to be set to switch it on. off: why it is off, or "".
     vendor_terms: terms of models by how their names begin. discovers: whether it has a list of
     free models that is read while the service runs.
@@ -485,6 +489,7 @@ class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     label: str
     shipped: bool
+    kind: Kind = "openai"
     base_url: str
     api_key: Secret | None = None
     limits: ProviderLimits = ProviderLimits()
