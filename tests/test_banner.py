@@ -7,7 +7,7 @@ import pytest
 
 from scalix_free.banner import banner, model_lines
 from scalix_free.runtime import LocalModel, Runtime
-from scalix_free.settings import Loaded, shipped
+from scalix_free.settings import Loaded, checks, shipped
 
 TODAY = datetime.date(2026, 11, 26)
 NOON = datetime.datetime(2026, 11, 26, 12, tzinfo=datetime.UTC).timestamp()
@@ -122,6 +122,16 @@ def test_ones_own_provider_serves_on_the_terms_of_ones_account(loaded: Load) -> 
 
     assert said["Models"][0] == "mine/a  ready (priority 100)"
     assert said["Terms"] == ["mine will serve strangers, on the terms of your account there"]
+
+
+def test_a_model_that_is_asked_through_litellm_says_so(
+    loaded: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "find_spec", lambda name: True)
+    table = "[[providers]]\nname = 'mine'\nkind = 'litellm'\n"
+    model = "[[providers.models]]\nid = 'mine/a'\nmodel = 'groq/a'\n"
+    said = words(loaded(table + model))
+    assert said["Models"][0] == "mine/a  ready (priority 100, through LiteLLM)"
 
 
 def test_a_provider_whose_models_are_all_barred_says_why(loaded: Load) -> None:

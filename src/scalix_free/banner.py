@@ -207,8 +207,9 @@ def _own_lines(entry: ProviderEntry) -> list[str]:
     """The operator's own models, first the one that is asked first."""
     if entry.off:
         return [f"{entry.name}  {entry.off}"]
+    how = ", through LiteLLM" if entry.kind == "litellm" else ""
     return [
-        f"{model.id}  ready (priority {model.priority})"
+        f"{model.id}  ready (priority {model.priority}{how})"
         for model in sorted(entry.models, key=lambda model: model.priority)
     ]
 
