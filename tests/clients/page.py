@@ -4,7 +4,8 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from tests.clients.run import CLIENTS, ROOT, SITUATIONS, Report, Seen, bench
+from tests.clients.run import CLIENTS, SITUATIONS, Report, Seen, bench
+from tests.node import ROOT
 
 PAGE = ROOT / "docs/clients.md"
 

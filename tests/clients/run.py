@@ -20,12 +20,11 @@ import pytest
 from tests.api.caller import QUESTION, Caller
 from tests.api.test_operations import Sample, grown, parse
 from tests.api.test_stream import breaking
-from tests.clients.node import node
+from tests.node import ROOT, node
 from tests.service import Model, RunningService, provider, running_service
 from tests.world import Behaviour, RunningWorld, running_world
 from tests.world.behaviour import TOOL_CALLS
 
-ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 ECHO = f"You said: {QUESTION}"
 CALLS = [[name, json.loads(arguments)] for name, arguments in TOOL_CALLS]

@@ -1,7 +1,6 @@
 """The JavaScript client and its Electron handlers: by themselves, and against the service."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +9,11 @@ import pytest
 from tests.api.caller import QUESTION
 from tests.api.models import GOOD, Fresh
 from tests.api.test_stream import breaking
-from tests.clients.node import node, run_tests
+from tests.node import ROOT, node, node_modules, run, run_tests
 from tests.service import RunningService
 from tests.world import Behaviour
 
-FOLDER = Path(__file__).resolve().parents[2] / "clients/js"
+FOLDER = ROOT / "clients/js"
 ALONE = sorted(
     f"test/{file.name}"
     for file in (FOLDER / "test").glob("*.test.js")
@@ -58,17 +57,8 @@ def test_against_the_service(
 
 
 def compiled(*arguments: str) -> None:
-    compiler = FOLDER / "node_modules/typescript/bin/tsc"
-    if not compiler.exists():
-        pytest.skip("the compiler is not there; get it by: make clients/js/node_modules/.made")
-    ran = subprocess.run(
-        [node(), str(compiler), *arguments],
-        cwd=FOLDER,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stdout
+    compiler = node_modules("clients/js") / "node_modules/typescript/bin/tsc"
+    run([node(), str(compiler), *arguments], FOLDER)
 
 
 @pytest.mark.slow
