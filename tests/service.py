@@ -27,7 +27,7 @@ from scalix_free.core.clock import wall_clock
 from scalix_free.core.ports import Clock
 from scalix_free.runtime import Runtime
 from scalix_free.settings import load, shipped
-from scalix_free.settings.draft import USUAL
+from scalix_free.settings.draft import MASTER_KEY, PROXIES, USUAL
 from scalix_free.settings.lacking import VARIABLES
 from scalix_free.worker import Server
 
@@ -141,7 +141,7 @@ def _environment() -> dict[str, str]:
         name: value
         for name, value in os.environ.items()
         if not name.startswith("SCALIX_FREE_")
-        and name not in {*VARIABLES, *USUAL, *shipped().variables()}
+        and name not in {*VARIABLES, *USUAL, PROXIES, MASTER_KEY, *shipped().variables()}
     }
 
 

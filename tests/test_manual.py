@@ -26,7 +26,7 @@ from scalix_free.settings.tree import Model, Provider
 from tests.catalogue_page import PAGE
 from tests.catalogue_page import page as catalogue_page
 from tests.service import RunningService, provider, running_service
-from tests.test_telemetry import NAMES
+from tests.test_telemetry import NAMES, OF_POOLS
 from tests.world import RunningWorld
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -241,7 +241,7 @@ def test_every_metric_is_described_with_its_labels() -> None:
         if cells[0].startswith("`")
     }
 
-    assert described == NAMES
+    assert described == NAMES | OF_POOLS
     assert all(f"`{result}`" in table for result in Result)
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from scalix_free.core.budget import Allowance
 from scalix_free.core.chat import OWN_MODEL
-from scalix_free.models import NEW_QUALITY, REFRESH_S, RETRY_S, Shelf, discovered, open_catalogue
+from scalix_free.models import REFRESH_S, RETRY_S, Shelf, discovered, open_catalogue
+from scalix_free.pooled import NEW_QUALITY
 from scalix_free.providers.openai_http import open_session
 from scalix_free.providers.openrouter_models import FreeModel
 from scalix_free.routing.catalogue import Catalogue, Model

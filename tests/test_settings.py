@@ -230,12 +230,9 @@ MISSING_FEATURES: dict[str, object] = {
 }
 # The same for a row of [[providers]], which has no defaults to compare with in the sample.
 MISSING_OF_PROVIDERS: dict[str, object] = {
-    "kind = 'litellm-proxy'\nbase_urls = ['http://127.0.0.1:4000']": "providers[0].kind",
     "kind = 'llama'": "providers[0].kind",
 }
 OTHER_VARIABLES = [
-    "LITELLM_PROXY_URL",
-    "LITELLM_MASTER_KEY",
     "STRIPE_API_KEY",
     "STRIPE_WEBHOOK_SECRET",
 ]

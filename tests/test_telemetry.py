@@ -38,6 +38,12 @@ NAMES = {
 }
 """What this version exposes: names and labels of the contract."""
 
+OF_POOLS = {
+    "free_proxy_serving": {"provider", "instance"},
+    "free_proxy_calls": {"provider", "instance"},
+    "free_proxy_removals_total": {"provider", "instance", "reason"},
+}
+"""What comes on top where LiteLLM proxies are asked."""
 
 COUNTS = ("free_api_requests_total", "free_api_refusals_total", "free_api_errors_total")
 
@@ -157,6 +163,22 @@ async def test_how_models_stand_is_told_as_it_was_noted_last() -> None:
     assert found[sample("free_model_success_ratio", model="world/one")] == 0.6
     assert found[sample("free_model_priority", model="world/one")] == 4
     assert found[sample("free_model_priority", model="world/two")] == 2
+
+
+async def test_how_proxies_stand_is_told_as_it_was_noted_last() -> None:
+    metrics = Metrics()
+    metrics.note_instances([("pool", "http://a:1", True, 3), ("pool", "http://b:1", True, 0)])
+    metrics.note_instances([("pool", "http://b:1", False, 1)])
+    metrics.count_removal("pool", "http://b:1", "refused")
+    found = told(metrics)
+    one, two = ({"provider": "pool", "instance": f"http://{name}:1"} for name in "ab")
+    assert found[sample("free_proxy_serving", **one)] == 1
+    assert found[sample("free_proxy_calls", **one)] == 3
+    assert found[sample("free_proxy_serving", **two)] == 0
+    assert found[sample("free_proxy_calls", **two)] == 1
+    assert found[sample("free_proxy_removals_total", reason="refused", **two)] == 1
+    text = metrics.exposition({}, {})[0].decode()
+    assert OF_POOLS.items() <= labels_by_name(text).items()
 
 
 async def test_looks_at_whom_callers_avoid_are_counted() -> None:

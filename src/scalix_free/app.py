@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -82,13 +82,15 @@ from scalix_free.identity.proof import Puzzles
 from scalix_free.identity.seal import Seal
 from scalix_free.mail import ConsoleMailer, Outbox, SmtpMailer, mail_server
 from scalix_free.models import open_catalogue
+from scalix_free.pooled import pool_plans
 from scalix_free.providers.http_session import Session
+from scalix_free.providers.litellm_proxy import PooledModel, ProxyPool, open_pools
 from scalix_free.providers.openai_http import open_session
 from scalix_free.routing.answers import Answers
 from scalix_free.routing.attempt import Learning
 from scalix_free.routing.attempts import Attempts, Patience, Retries
 from scalix_free.routing.budgets import Spending
-from scalix_free.routing.catalogue import Catalogue
+from scalix_free.routing.catalogue import Catalogue, Model
 from scalix_free.routing.health import Health as ModelHealth
 from scalix_free.routing.plan import Ranking
 from scalix_free.routing.preferences import Preferences
@@ -186,7 +188,13 @@ async def open_app(
             _opened(UsageBatches(usage_log, clock=clock)) as usage,
             _people(runtime, ledger, SqlAccounts(database), clock) as people,
             open_session() as session,
-            open_catalogue(runtime, session, clock) as catalogue,
+            open_pools(
+                pool_plans(settings),
+                session,
+                clock,
+                notice=lambda name, root, why: metrics.count_removal(name, root, why.name.lower()),
+            ) as pools,
+            open_catalogue(runtime, session, clock, pools=pools) as catalogue,
             _taste(
                 settings, SqlRatings(database), prompts := _prompts(ledger, clock), metrics, clock
             ) as feedback,
@@ -231,13 +239,18 @@ async def open_app(
                     model_ready=lambda: _model_ready(runtime, service, session),
                     draining=draining,
                     metrics=lambda: _metrics(
-                        runtime, metrics, service.router, feedback.qualities, clock
+                        runtime,
+                        metrics,
+                        service.router,
+                        pools=pools,
+                        qualities=feedback.qualities,
+                        clock=clock,
                     ),
                     operator_token=revealed(settings.server.operator_token),
                     started_at=runtime.started_at,
                 ),
             )
-            async with _beside(_keep_telling(metrics, service.router)):
+            async with _beside(_keep_telling(metrics, service.router, pools)):
                 yield App(service=service, http=http, errors=errors)
     finally:
         metrics.write()
@@ -806,9 +819,10 @@ _NOBODY: Final = Subject(bytes(16), Policy("nobody", ()))
 async def _model_ready(runtime: Runtime, service: Service, session: Session) -> bool:
     """Whether somebody could answer; a local model alone is asked whether it has woken up."""
     models = service.models()
-    if any(model.provider != "local" for model in models) or not models:
-        return bool(models)
-    assert runtime.local is not None
+    if any(model.provider != "local" and _may_answer(model) for model in models):
+        return True
+    if runtime.local is None or all(model.provider != "local" for model in models):
+        return False
     url = runtime.local.base_url.removesuffix("/v1") + "/health"
     try:
         async with asyncio.timeout(1), session.get(url) as response:
@@ -817,23 +831,45 @@ async def _model_ready(runtime: Runtime, service: Service, session: Session) -> 
         return False
 
 
+def _may_answer(model: Model) -> bool:
+    """Whether there is anybody to ask: of a pool of proxies that is known."""
+    return not (isinstance(model.backend, PooledModel) and model.backend.is_down)
+
+
+Pools: TypeAlias = Mapping[str, ProxyPool]
+
+
+def _instances(pools: Pools) -> Iterator[tuple[str, str, bool, int]]:
+    for name, pool in pools.items():
+        for state in pool.states:
+            yield name, state.root, state.serves, state.calls
+
+
 def _known(router: Router) -> Iterator[tuple[str, float, int]]:
     for state in router.states():
         yield state.model.id, state.success, state.priority
 
 
-async def _keep_telling(metrics: Metrics, router: Router) -> None:
-    """Let the other workers know how models stand."""
+async def _keep_telling(metrics: Metrics, router: Router, pools: Pools) -> None:
+    """Let the other workers know how models and proxies stand."""
     while True:
         metrics.note_models(_known(router))
+        metrics.note_instances(_instances(pools))
         await asyncio.sleep(STATES_S)
 
 
 async def _metrics(
-    runtime: Runtime, metrics: Metrics, router: Router, qualities: Qualities, clock: Clock
+    runtime: Runtime,
+    metrics: Metrics,
+    router: Router,
+    *,
+    pools: Pools,
+    qualities: Qualities,
+    clock: Clock,
 ) -> tuple[bytes, str]:
     liked = qualities.satisfaction
     metrics.note_models(_known(router))
+    metrics.note_instances(_instances(pools))
     left_today: Mapping[str, int] = {}
     with contextlib.suppress(StoreUnavailable):
         left_today = await router.left_today()

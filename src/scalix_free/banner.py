@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import wrap
 
 from scalix_free import __version__
@@ -12,6 +12,7 @@ from scalix_free.settings import SWITCHED_OFF, Loaded, ModelEntry, ProviderEntry
 
 QUESTION = "What is the capital of France?"
 WIDTH = 120
+NOT_ASKED: Mapping[str, str] = {}
 
 
 def banner(runtime: Runtime, loaded: Loaded, local_state: str, local_reason: str | None) -> str:
@@ -71,7 +72,7 @@ def _notes(loaded: Loaded, local_reason: str | None) -> Iterator[str]:
     yield from loaded.warnings
     if local_reason is not None:
         yield f"no local model: {local_reason}"
-    if not any(entry.serves for entry in loaded.settings.catalogue):
+    if not any(entry.is_open for entry in loaded.settings.catalogue):
         yield (
             "no provider is configured; for real answers set one of the variables above, or add a "
             '[[providers]] table with base_url, api_key = "env:NAME" and a model to '
@@ -106,7 +107,7 @@ def _short_lines(
         if entry.missing
         and (count := sum(m.is_called and not m.has_retired(today) for m in entry.models))
     }
-    if any(entry.serves for entry in catalogue):
+    if any(entry.is_open for entry in catalogue):
         names = ", ".join(" and ".join(entry.missing) for entry in waiting)
         yield from [f"more with {names}; scalix-free models shows all"] if waiting else []
         return
@@ -129,7 +130,7 @@ def _counted(count: int, what: str) -> str:
 
 def _terms_lines(catalogue: Sequence[ProviderEntry], today: datetime.date) -> Iterator[str]:
     """Who will serve strangers, and on what terms."""
-    own = [entry.name for entry in catalogue if not entry.shipped and entry.serves]
+    own = [entry.name for entry in catalogue if not entry.shipped and entry.is_open]
     if own:
         yield f"{', '.join(own)} will serve strangers, on the terms of your account there"
     for entry in catalogue:
@@ -165,14 +166,20 @@ def _terms(entry: ProviderEntry, served: Sequence[ModelEntry]) -> Iterator[str]:
 
 
 def model_lines(
-    catalogue: Sequence[ProviderEntry], local: LocalModel | None, today: datetime.date
+    catalogue: Sequence[ProviderEntry],
+    local: LocalModel | None,
+    today: datetime.date,
+    proxies: Mapping[str, str] = NOT_ASKED,
 ) -> Iterator[str]:
-    """Every model with its state: the operator's, this machine's, those of the catalogue."""
+    """Every model with its state: the operator's, this machine's, those of the catalogue.
+
+    ``proxies`` says how each LiteLLM proxy is, by its root.
+    """
     ready = [
-        *(line for entry in catalogue if not entry.shipped for line in _own_lines(entry)),
+        *(line for entry in catalogue if not entry.shipped for line in _own_lines(entry, proxies)),
         *_local_lines(local, "ready"),
     ]
-    if not ready and not any(entry.serves for entry in catalogue):
+    if not ready and not any(entry.is_open for entry in catalogue):
         ready = ["none: every question will be refused"]
     yield from ready
     for entry in catalogue:
@@ -203,10 +210,19 @@ def _in_its_place(model: ModelEntry) -> str:
     return f"; in its place {model.successor}" if model.successor else ""
 
 
-def _own_lines(entry: ProviderEntry) -> list[str]:
+def _own_lines(entry: ProviderEntry, proxies: Mapping[str, str] = NOT_ASKED) -> list[str]:
     """The operator's own models, first the one that is asked first."""
     if entry.off:
         return [f"{entry.name}  {entry.off}"]
+    if entry.pool is not None and entry.name == entry.pool.name:
+        what = "the models that these proxies name" if entry.asks_proxies else "asked by proxies"
+        roots = [f"{root} {proxies.get(root, '')}".rstrip() for root in entry.pool.roots]
+        head = f"{entry.name}  {what}, by {entry.pool.balance}: {', '.join(roots)}"
+        return [head, *_ready_lines(entry)]
+    return _ready_lines(entry)
+
+
+def _ready_lines(entry: ProviderEntry) -> list[str]:
     how = ", through LiteLLM" if entry.kind == "litellm" else ""
     return [
         f"{model.id}  ready (priority {model.priority}{how})"

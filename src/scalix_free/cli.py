@@ -8,7 +8,7 @@ import datetime
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from scalix_free.banner import model_lines
 from scalix_free.parent import StartError, choose_local, run
 from scalix_free.providers.llama_model import Absent
 from scalix_free.runtime import LocalModel
-from scalix_free.settings import Loaded, SettingsError, effective, load
+from scalix_free.settings import Loaded, ProviderEntry, SettingsError, effective, load
 
 FAILED: Final = 1
 BAD_START: Final = 2
@@ -129,7 +129,13 @@ def _models(options: argparse.Namespace) -> int:
     local = choose_local(settings)
     today = datetime.datetime.now(datetime.UTC).date()
     known = local if isinstance(local, LocalModel) else None
-    for line in model_lines(settings.catalogue, known, today):
+    catalogue: Sequence[ProviderEntry] = settings.catalogue
+    states: Mapping[str, str] = {}
+    if any(entry.pool is not None and entry.is_open for entry in catalogue):
+        from scalix_free.pooled import look_at_pools  # noqa: PLC0415  (as above)
+
+        catalogue, states = asyncio.run(look_at_pools(settings))
+    for line in model_lines(catalogue, known, today, states):
         print(line)
     if isinstance(local, Absent):
         print(f"no local model: {local.reason}")

@@ -6,19 +6,23 @@ import asyncio
 import contextlib
 import datetime
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, cast
+from dataclasses import dataclass
+from typing import Final, TypeAlias, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from scalix_free.core.budget import Allowance
 from scalix_free.core.ports import Backend, Clock
+from scalix_free.pooled import NEW_QUALITY, named
 from scalix_free.providers.http_session import Session
+from scalix_free.providers.litellm_proxy import PooledModel, ProxyPool
 from scalix_free.providers.litellm_sdk import Deployment, LiteLLMSdk, Sdk
 from scalix_free.providers.openai_http import Endpoint, OpenAIHttp
 from scalix_free.providers.openrouter_models import FreeModel, ListUnavailable, free_models
+from scalix_free.providers.quirks import PROXY
 from scalix_free.routing.catalogue import Account, Catalogue, Gone, Model, Terms, Why
 from scalix_free.runtime import LocalModel, Runtime
 from scalix_free.settings import (
@@ -38,12 +42,28 @@ log = logging.getLogger(__name__)
 LOCAL_PRIORITY: Final = 1_000_000
 HIDDEN_TOKENS: Final = 1_024
 """A reasoning model's allowance for thought, where the configuration names none."""
-NEW_QUALITY: Final = 500
-"""What is expected of a model that a provider's list names and the shipped catalogue does not."""
 REFRESH_S: Final = 4 * 3_600.0
 RETRY_S: Final = 600.0
+PROXIES_REFRESH_S: Final = 60.0
+PROXIES_RETRY_S: Final = 2.0
+"""A proxy takes some ten seconds to start, and until it has there are no models of it."""
+FIRST_LISTS_S: Final = 5.0
+"""So long the start waits for what proxies name."""
 
 Pause = Callable[[float], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pooled:
+    """Where a model is asked that several proxies have."""
+
+    pool: str
+    model: str
+    api_key: str
+
+
+Place: TypeAlias = Endpoint | Deployment | Pooled
+NO_POOLS: Final[Mapping[str, ProxyPool]] = {}
 
 
 @asynccontextmanager
@@ -52,10 +72,14 @@ async def open_catalogue(
     session: Session,
     clock: Clock,
     pause: Pause = asyncio.sleep,
+    pools: Mapping[str, ProxyPool] = NO_POOLS,
 ) -> AsyncIterator[Catalogue]:
-    """The catalogue; until it is left, lists of free models are read in the background."""
+    """The catalogue; until it is left, lists of models are read in the background.
+
+    ``pools`` are those of ``pool_plans``. What they name is waited for, for some seconds.
+    """
     sdk = Sdk()
-    shelf = Shelf(runtime, session, clock, sdk)
+    shelf = Shelf(runtime, session, clock, sdk=sdk, pools=pools)
     if any(entry.kind == "litellm" and entry.serves for entry in runtime.settings.catalogue):
         sdk.begin()  # it takes seconds, which the first caller need not wait for
     reading = [
@@ -63,7 +87,10 @@ async def open_catalogue(
         for entry in runtime.settings.catalogue
         if entry.discovers and not entry.off
     ]
+    asked = [entry for entry in runtime.settings.catalogue if entry.asks_proxies]
+    reading += [asyncio.create_task(shelf.keep_asking(entry, pause)) for entry in asked]
     try:
+        await shelf.has_asked(asked)
         yield shelf.catalogue
     finally:
         for task in reading:
@@ -78,14 +105,23 @@ class Shelf:
     """All providers as they are known now, and the catalogue that is made of them."""
 
     def __init__(
-        self, runtime: Runtime, session: Session, clock: Clock, sdk: Sdk | None = None
+        self,
+        runtime: Runtime,
+        session: Session,
+        clock: Clock,
+        *,
+        sdk: Sdk | None = None,
+        pools: Mapping[str, ProxyPool] = NO_POOLS,
     ) -> None:
         self._runtime = runtime
         self._session = session
         self._clock = clock
         self._sdk = sdk or Sdk()
+        self._pools = pools
         self._entries = list(runtime.settings.catalogue)
-        self._backends: dict[Endpoint | Deployment, Backend] = {}
+        self._behind: dict[str, tuple[ProviderEntry, ...]] = {}
+        self._changed = asyncio.Condition()
+        self._backends: dict[Place, Backend] = {}
         self.catalogue = Catalogue(*self._stock(), clock=clock)
 
     async def keep_fresh(self, entry: ProviderEntry, pause: Pause) -> None:
@@ -105,10 +141,39 @@ class Shelf:
                 self.catalogue.restock(*self._stock())
             await pause(RETRY_S if fails else REFRESH_S)
 
+    async def keep_asking(self, entry: ProviderEntry, pause: Pause) -> None:
+        """Ask the proxies of a pool for their models, now and again; the first who tells is heard.
+
+        That all of them fail changes nothing.
+        """
+        fails = False
+        while True:
+            assert entry.pool is not None
+            pool = self._pools[entry.pool.name]
+            behind, why = await named(self._session, pool, entry, self._runtime.settings.catalogue)
+            if not behind and not fails:
+                log.warning("the models of %s cannot be read: %s", entry.name, why)
+            fails = not behind
+            if behind and behind != self._behind.get(entry.name):
+                self._behind[entry.name] = behind
+                self.catalogue.restock(*self._stock())
+                async with self._changed:
+                    self._changed.notify_all()
+            await pause(PROXIES_RETRY_S if fails else PROXIES_REFRESH_S)
+
+    async def has_asked(self, entries: Sequence[ProviderEntry]) -> None:
+        """Return once the models of all these pools are known, or some seconds have passed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_LISTS_S), self._changed:
+                await self._changed.wait_for(
+                    lambda: all(entry.name in self._behind for entry in entries)
+                )
+
     def _stock(self) -> tuple[list[Model], list[Gone]]:
         models: list[Model] = []
         gone: list[Gone] = []
-        for entry in self._entries:
+        known = [part for one in self._entries for part in self._behind.get(one.name, (one,))]
+        for entry in known:
             if entry.off:
                 continue
             account = _account(entry)
@@ -160,25 +225,46 @@ class Shelf:
             terms=Terms(trains_on_prompts=False, human_review=False),
         )
 
-    def _backend(self, place: Endpoint | Deployment) -> Backend:
+    def _backend(self, place: Place) -> Backend:
         """The one that there is, so that a fresh catalogue goes on with what it learned."""
         known = self._backends.get(place)
         if known is None:
             known = self._backends[place] = self._asking(place)
         return known
 
-    def _asking(self, place: Endpoint | Deployment) -> Backend:
+    def _asking(self, place: Place) -> Backend:
         if isinstance(place, Deployment):
             return LiteLLMSdk(self._sdk, place, self._clock)
+        if isinstance(place, Pooled):
+            return self._by_proxies(self._pools[place.pool], place)
         return OpenAIHttp(self._session, place, self._clock)
 
+    def _by_proxies(self, pool: ProxyPool, place: Pooled) -> Backend:
+        return PooledModel(
+            pool,
+            [
+                self._asking(
+                    Endpoint(
+                        base_url=f"{root}/v1",
+                        model=place.model,
+                        api_key=place.api_key,
+                        provider=PROXY,
+                        keeps_books=True,
+                    )
+                )
+                for root in pool.plan.roots
+            ],
+        )
 
-def _place(entry: ProviderEntry, model: ModelEntry) -> Endpoint | Deployment:
+
+def _place(entry: ProviderEntry, model: ModelEntry) -> Place:
     key = revealed(entry.api_key)
     if entry.kind == "litellm":
         # Whose habits it has: a shipped provider's, or those of whom LiteLLM names.
         own = entry.name if entry.shipped or entry.base_url else model.model.partition("/")[0]
         return Deployment(model=model.model, api_base=entry.base_url, api_key=key, provider=own)
+    if entry.pool is not None:
+        return Pooled(pool=entry.pool.name, model=model.model, api_key=key)
     return Endpoint(base_url=entry.base_url, model=model.model, api_key=key, provider=entry.name)
 
 

@@ -245,7 +245,7 @@ def is_wanted(settings: Settings) -> bool:
     """Whether the local model is to answer anything."""
     if settings.local.use == "never":
         return False
-    alone = not any(entry.serves for entry in settings.catalogue)
+    alone = not any(entry.is_open for entry in settings.catalogue)
     return alone or settings.local.use == "last-resort"
 
 

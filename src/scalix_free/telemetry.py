@@ -74,6 +74,17 @@ class Metrics:
         self._priority = self._gauge(
             "free_model_priority", "A model's priority, with the places it has lost", "livemax"
         )
+        self._serving = self._of_instances(
+            "free_proxy_serving", "Whether a LiteLLM proxy gets new calls", "livemin"
+        )
+        self._running = self._of_instances(
+            "free_proxy_calls", "Calls that a LiteLLM proxy has now", "livesum"
+        )
+        self._removals = self._counter(
+            "free_proxy_removals",
+            "How often a LiteLLM proxy was left out, and why",
+            ("provider", "instance", "reason"),
+        )
         self._observed = {kind: self._seconds.labels(kind) for kind in ("total", "first_token")}
         self._unwritten: Tally[tuple[Counter, tuple[str, ...]]] = Tally()
         self._durations: list[tuple[str, float]] = []
@@ -86,6 +97,10 @@ class Metrics:
     def _gauge(self, name: str, about: str, worst: Literal["livemin", "livemax"]) -> Gauge:
         """A gauge of models; of several workers that one counts which thinks worst of a model."""
         return Gauge(name, about, ("model",), registry=self._registry, multiprocess_mode=worst)
+
+    def _of_instances(self, name: str, about: str, of: Literal["livemin", "livesum"]) -> Gauge:
+        labels = ("provider", "instance")
+        return Gauge(name, about, labels, registry=self._registry, multiprocess_mode=of)
 
     def hear(self, outcome: Outcome) -> None:
         """Count one ended request."""
@@ -126,6 +141,16 @@ class Metrics:
         for model, success, priority in states:
             self._success.labels(model).set(success)
             self._priority.labels(model).set(priority)
+
+    def note_instances(self, states: Iterable[tuple[str, str, bool, int]]) -> None:
+        """Write down how proxies stand: provider, root, whether it gets calls, those that run."""
+        for provider, root, serves, calls in states:
+            self._serving.labels(provider, root).set(int(serves))
+            self._running.labels(provider, root).set(calls)
+
+    def count_removal(self, provider: str, root: str, reason: str) -> None:
+        """Count a proxy that was left out, and write it down: that is seldom."""
+        self._removals.labels(provider, root, reason).inc()
 
     def count_preferences(self, hit: bool) -> None:
         """Count a look at whom a caller avoids: whether anything was known of them."""

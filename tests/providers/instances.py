@@ -63,7 +63,9 @@ class Instance:
         self.keys.add(request.headers.get("Authorization", ""))
         if self.how.isdigit():
             return web.Response(status=int(self.how))
-        return web.json_response({"data": [{"id": name} for name in self.models]})
+        return web.json_response(
+            {"data": [{"id": name, "object": "model"} for name in self.models]}
+        )
 
     async def _info(self, request: web.Request) -> web.Response:
         return web.Response(status=404)

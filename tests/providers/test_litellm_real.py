@@ -19,13 +19,13 @@ from scalix_free.core.chat import Usage
 from scalix_free.core.errors import Kind
 from scalix_free.core.ports import Backend
 from scalix_free.providers.http_session import Session
+from scalix_free.providers.labels import pseudonym
 from scalix_free.providers.litellm_sdk import (
     Deployment,
     Library,
     LiteLLMSdk,
     Sdk,
     load,
-    pseudonym,
 )
 from scalix_free.providers.openai_http import Endpoint, OpenAIHttp, open_session
 from tests.providers.canned import CLOSE, HEAD, LAST_CHUNK, canned, chunk

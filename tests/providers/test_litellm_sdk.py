@@ -15,7 +15,8 @@ from scalix_free.core.chat import Call, Chunk, ToolCall, Usage
 from scalix_free.core.errors import Kind
 from scalix_free.providers import litellm_sdk
 from scalix_free.providers.failures import dialect_of
-from scalix_free.providers.litellm_sdk import Deployment, LiteLLMSdk, Sdk, pseudonym
+from scalix_free.providers.labels import pseudonym
+from scalix_free.providers.litellm_sdk import Deployment, LiteLLMSdk, Sdk
 from scalix_free.providers.witness import Witness
 from tests.providers.hearing import BOTH, Heard, call, hear
 

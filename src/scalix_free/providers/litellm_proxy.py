@@ -48,6 +48,12 @@ SPREAD: Final = 0.2
 
 Pause = Callable[[float], Awaitable[object]]
 Chance = Callable[[], float]
+Notice = Callable[[str, str, Sign], None]
+"""Hears that an instance was left out: the name of its pool, its root, and why."""
+
+
+def _nobody(_name: str, _root: str, _sign: Sign) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +68,11 @@ class PoolPlan:
 
 
 class InstanceState(NamedTuple):
-    """An instance for whoever watches: its root, whether it gets calls, those that run.
-
-    ``removed`` is how often it was left out, by the sign that did it.
-    """
+    """An instance for whoever watches: its root, whether it gets new calls, those that run."""
 
     root: str
     serves: bool
     calls: int
-    removed: Mapping[Sign, int]
 
 
 class _Instance:
@@ -80,29 +82,32 @@ class _Instance:
         self.root = root
         self.standing = NEW
         self.calls = 0
-        self.removed: dict[Sign, int] = {}
 
 
 class ProxyPool:
     """The instances of one provider, as this process knows them."""
 
     def __init__(
-        self, plan: PoolPlan, session: Session, clock: Clock, chance: Chance = random.random
+        self,
+        plan: PoolPlan,
+        session: Session,
+        clock: Clock,
+        *,
+        chance: Chance = random.random,
+        notice: Notice = _nobody,
     ) -> None:
         self.plan = plan
         self._session = session
         self._clock = clock
         self._chance = chance
+        self._notice = notice
         self._instances = [_Instance(root) for root in plan.roots]
         self._last = int(chance() * len(plan.roots))  # workers begin at different instances
 
     @property
     def states(self) -> Sequence[InstanceState]:
         """How all instances stand, in the order of the configuration."""
-        return [
-            InstanceState(one.root, one.standing.serves, one.calls, dict(one.removed))
-            for one in self._instances
-        ]
+        return [InstanceState(one.root, one.standing.serves, one.calls) for one in self._instances]
 
     @property
     def is_down(self) -> bool:
@@ -139,7 +144,7 @@ class ProxyPool:
     def _tell(self, one: _Instance, before: Standing, sign: Sign) -> None:
         name, now = self.plan.name, one.standing
         if now.is_out and not before.is_out:
-            one.removed[sign] = one.removed.get(sign, 0) + 1
+            self._notice(name, one.root, sign)
             log.warning("%s: %s is left out, as it %s", name, one.root, sign.value)
         elif now.ending and not before.ending:
             log.warning("%s: %s gets no new calls, as it %s", name, one.root, sign.value)
@@ -160,11 +165,12 @@ class ProxyPool:
             varied = 1 + SPREAD * (2 * self._chance() - 1)
             await pause(self.plan.health_interval_s * varied)
 
-    async def check(self) -> None:
-        """Check the health of all instances once."""
+    async def check(self) -> Sequence[Sign]:
+        """Check the health of all instances once; what was seen of each, in their order."""
         signs = await asyncio.gather(*(self._health(one.root) for one in self._instances))
         for at, sign in enumerate(signs):
             self.note(at, sign)
+        return signs
 
     async def _health(self, root: str) -> Sign:
         try:
@@ -187,6 +193,11 @@ class PooledModel:
     def __init__(self, pool: ProxyPool, backends: Sequence[Backend]) -> None:
         self._pool = pool
         self._backends = backends
+
+    @property
+    def is_down(self) -> bool:
+        """Whether nobody would answer; see ``ProxyPool``."""
+        return self._pool.is_down
 
     def open(self, call: Call) -> _Passage:
         """Ask an instance; the context is over with its answer."""
@@ -295,10 +306,15 @@ def _sign_of(failure: Failure) -> Sign:
 
 @asynccontextmanager
 async def open_pools(
-    plans: Iterable[PoolPlan], session: Session, clock: Clock, pause: Pause = asyncio.sleep
+    plans: Iterable[PoolPlan],
+    session: Session,
+    clock: Clock,
+    *,
+    pause: Pause = asyncio.sleep,
+    notice: Notice = _nobody,
 ) -> AsyncIterator[Mapping[str, ProxyPool]]:
     """The pools by name; their instances are watched until it is left."""
-    pools = {plan.name: ProxyPool(plan, session, clock) for plan in plans}
+    pools = {plan.name: ProxyPool(plan, session, clock, notice=notice) for plan in plans}
     watching = [asyncio.create_task(pool.watch(pause)) for pool in pools.values()]
     try:
         yield pools

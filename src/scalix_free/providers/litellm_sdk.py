@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import os
 import threading
@@ -22,6 +21,7 @@ from scalix_free.core.chat import Call, Chunk, Usage
 from scalix_free.core.errors import Failure, Kind
 from scalix_free.core.ports import Clock
 from scalix_free.providers.failures import WORDS, dialect_of, failure_of
+from scalix_free.providers.labels import labels
 from scalix_free.providers.witness import Witness
 
 log = logging.getLogger(__name__)
@@ -191,11 +191,10 @@ class LiteLLMSdk:
             question |= {"stream": True, "stream_options": {"include_usage": True}}
         if call.output_tokens is not None:
             question["max_tokens"] = call.output_tokens
-        if call.caller:
-            question["user"] = pseudonym(call.caller)
-        question["metadata"] = about = {"free_tier": call.free, "session_id": call.session_id}
+        told = labels(call)
+        question |= told
         if self._is_proxy:  # LiteLLM keeps metadata to itself, but this is for its own proxy
-            question["extra_body"] = {"metadata": about}
+            question["extra_body"] = {"metadata": told["metadata"]}
         return question
 
     def complaint(self, status: int | None, text: str) -> Failure:
@@ -207,11 +206,6 @@ class LiteLLMSdk:
             # Of this request alone: another model may do what it asks for.
             return Failure(Kind.GONE, WORDS[Kind.GONE])
         return failure_of(status, {}, text.encode(), self._clock(), self._dialect)
-
-
-def pseudonym(caller: bytes) -> str:
-    """What stands for a caller elsewhere: always the same, and no name of theirs."""
-    return "scalix_" + hashlib.blake2s(caller, digest_size=12, person=b"litellm").hexdigest()
 
 
 class _Exchange:

@@ -13,11 +13,12 @@ from yarl import URL
 
 from scalix_free import __version__
 from scalix_free.core.budget import Finding
-from scalix_free.core.chat import Call, Chunk, ToolCall
+from scalix_free.core.chat import NONE, Call, Chunk, ToolCall
 from scalix_free.core.errors import Failure, Kind
 from scalix_free.core.ports import Clock
 from scalix_free.providers.failures import dialect_of, failure_inside, failure_of
 from scalix_free.providers.http_session import Link, LinkError, Session, Target
+from scalix_free.providers.labels import labels
 from scalix_free.providers.limits_told import told_by_headers
 from scalix_free.wire.events import EventReader, EventTooLargeError
 from scalix_free.wire.upstream import UNNUMBERED, ErrorInStream, decode_frame, encode_call
@@ -34,12 +35,14 @@ class Endpoint:
     """Where a model is asked. ``model`` is the provider's own name of it.
 
     ``provider`` is the catalogue's name of the provider; it says how that one tells its limits.
+    One that ``keeps_books`` is a proxy of the operator's, which is told who asks.
     """
 
     base_url: str
     model: str
     api_key: str = ""
     provider: str = ""
+    keeps_books: bool = False
 
 
 HEADERS: Final = {
@@ -63,6 +66,7 @@ class OpenAIHttp:
         self._model = endpoint.model
         self._clock = clock
         self._dialect = dialect_of(endpoint.provider)
+        self._labels = labels if endpoint.keeps_books else None
         headers = dict(HEADERS)
         if endpoint.api_key:
             headers["Authorization"] = f"Bearer {endpoint.api_key}"
@@ -71,7 +75,8 @@ class OpenAIHttp:
 
     def open(self, call: Call) -> _Exchange:
         """Ask; the context closes the connection where the answer was not read to its end."""
-        return _Exchange(self, encode_call(call, self._model))
+        told = NONE if self._labels is None else self._labels(call)
+        return _Exchange(self, encode_call(call, self._model, told))
 
     async def _post(self, body: bytes) -> Link:
         try:

@@ -51,8 +51,10 @@ MODEL_NEVER: Final = Then(Extent.MODEL, Act.RETIRE, FOREVER_MS)
 ACCOUNT_RESTS: Final = Then(Extent.ACCOUNT, Act.REST)
 ACCOUNT_MINUTE: Final = Then(Extent.ACCOUNT, Act.REST, MINUTE_MS)
 ACCOUNT_DAY: Final = Then(Extent.ACCOUNT, Act.REST, DAY)
+ACCOUNT_HOUR: Final = Then(Extent.ACCOUNT, Act.REST, HOUR_MS)
 ACCOUNT_MONTH: Final = Then(Extent.ACCOUNT, Act.REST, DAY_MS, least_ms=DAY_MS)
 KEY_REFUSED: Final = Then(Extent.ACCOUNT, Act.RETIRE, KEY_REST_MS)
+MODEL_KEY_REFUSED: Final = Then(Extent.MODEL, Act.RETIRE, KEY_REST_MS)
 NOTHING: Final = None
 
 
@@ -75,6 +77,9 @@ class Row(NamedTuple):
 _LIMITED: Final = Kind.RATE_LIMITED
 _REQUEST: Final = (400, 402, 403)
 """Statuses that say nothing before the body is read."""
+
+PROXY: Final = "litellm-proxy"
+"""The name under which LiteLLM's proxy has its rows. It passes on what others write."""
 
 QUIRKS: Final = (
     # Gemini: the quotaId tells; a wait that is said beside a day's limit is not to be trusted, and
@@ -131,6 +136,12 @@ QUIRKS: Final = (
     # NVIDIA: one minute for all models; a sick server that looks like a bad request.
     Row("nvidia_nim", (429,), b"", _LIMITED, ACCOUNT_MINUTE),
     Row("nvidia_nim", (400,), b"DEGRADED", Kind.BROKEN, MODEL_BUSY),
+    # LiteLLM's proxy: its own words; the last of them lead what it passes on of a provider's.
+    Row(PROXY, (400, 401), b"no_db_connection", Kind.REFUSED_KEY, KEY_REFUSED),
+    Row(PROXY, (400,), b"Invalid model name", Kind.GONE, MODEL_GONE),
+    Row(PROXY, (400, 429), b"budget_exceeded", _LIMITED, ACCOUNT_HOUR),
+    Row(PROXY, (429,), b"No deployments available", _LIMITED, MODEL_BUSY),
+    Row(PROXY, (401, 402, 403), b"litellm.", Kind.REFUSED_KEY, MODEL_KEY_REFUSED),
     # Anybody: what a status alone does not say.
     Row("", _REQUEST, b"context_length_exceeded", Kind.TOO_LONG, NOTHING),
     Row("", _REQUEST, b"exceed_context_size_error", Kind.TOO_LONG, NOTHING),
@@ -160,5 +171,15 @@ BROKEN: Final = Row("", (), b"", Kind.BROKEN, NOTHING)
 
 def quirks_of(provider: str) -> tuple[Row, ...]:
     """The rows that this provider may write, its own first."""
+    if provider == PROXY:
+        return tuple(_passed_on(row) for row in QUIRKS if row.of in {PROXY, ""} or not row.only)
     is_known = any(row.of == provider for row in QUIRKS if row.of)
     return tuple(row for row in QUIRKS if row.of in {provider, ""} or not (is_known or row.only))
+
+
+def _passed_on(row: Row) -> Row:
+    """A row as a proxy passes it on: which of its models share the account it cannot tell."""
+    then = row.then
+    if row.of in {PROXY, ""} or then is None:
+        return row
+    return row._replace(then=then._replace(extent=Extent.MODEL))

@@ -17,6 +17,7 @@ IN_BODIES: Final = (
     re.compile(rb'"retryDelay":\s*"([0-9hms.]+)"'),  # Gemini
     re.compile(rb"retry in ([0-9hms.]+)"),  # Gemini, in its message
     re.compile(rb"try again in ([0-9hms.]+)"),  # Groq
+    re.compile(rb"Try again in (\d+(?:\.\d+)?) seconds"),  # LiteLLM, of one of its own rests
     re.compile(rb'"retry_after_seconds":\s*(\d+(?:\.\d+)?)'),  # OpenRouter
     re.compile(rb'"X-RateLimit-Reset":\s*"(\d+)"'),  # OpenRouter, of the server behind it
 )

@@ -87,7 +87,8 @@ class Ranking:
     def order(self, catalogue: Catalogue) -> Sequence[Model]:
         """All models of a catalogue, the best first; each stands once."""
         now_ms = self._clock()
-        if catalogue is not self._of or now_ms >= self._until_ms:
+        is_fresh = catalogue is self._of and now_ms < self._until_ms
+        if not is_fresh or not self._ordered:  # the first models may come later than the first call
             self._of, self._until_ms = catalogue, now_ms + FRESH_MS
             places = self.places(catalogue)
             ranked = sorted(catalogue, key=lambda model: -places[model.id].value)

@@ -6,7 +6,7 @@ Only `app` and `cli` import this package; the rooms are handed plain values.
 
 from scalix_free.settings.errors import SettingsError
 from scalix_free.settings.loading import Loaded, load
-from scalix_free.settings.merging import SWITCHED_OFF, barred
+from scalix_free.settings.merging import LISTED, SWITCHED_OFF, barred
 from scalix_free.settings.secret import Secret, SecretUrl, revealed
 from scalix_free.settings.shipped import shipped, vendor_terms
 from scalix_free.settings.toml_text import effective
@@ -30,6 +30,7 @@ from scalix_free.settings.tree import (
     Offer,
     Payments,
     Policy,
+    Pool,
     ProTier,
     Provider,
     ProviderEntry,
@@ -45,6 +46,7 @@ from scalix_free.settings.tree import (
 
 __all__ = [
     "CALLED",
+    "LISTED",
     "SWITCHED_OFF",
     "Abuse",
     "Accounting",
@@ -65,6 +67,7 @@ __all__ = [
     "Offer",
     "Payments",
     "Policy",
+    "Pool",
     "ProTier",
     "Provider",
     "ProviderEntry",

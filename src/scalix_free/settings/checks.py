@@ -87,8 +87,8 @@ def _provider(provider: Provider, key: Key, *, is_shipped: bool) -> Iterator[Com
         return  # a row that only switches one of the catalogue off
     if provider.kind == "litellm":
         yield from _litellm(provider, key)
-    if is_pool and not provider.base_urls:
-        yield (*key, "base_urls"), 'is missing: kind = "litellm-proxy" needs at least one'
+    if is_pool:
+        yield from _pool(provider, key, is_shipped=is_shipped)
     if is_shipped:
         return  # the catalogue says the rest
     if provider.kind == "openai" and provider.base_url is None:
@@ -112,6 +112,17 @@ def _litellm(provider: Provider, key: Key) -> Iterator[Complaint]:
         if not all(model.model.partition("/")):
             what = 'is no model of LiteLLM: it begins with its provider, as in "groq/llama-3.3-70b"'
             yield (*key, "models", at, "model"), what
+
+
+def _pool(provider: Provider, key: Key, *, is_shipped: bool) -> Iterator[Complaint]:
+    if not provider.base_urls:
+        yield (*key, "base_urls"), 'is missing: kind = "litellm-proxy" needs at least one'
+    for at, root in enumerate(provider.base_urls):
+        if root in provider.base_urls[:at]:
+            yield (*key, "base_urls", at), f'"{root}" is there already'
+    if is_shipped:
+        what = "is a provider of the catalogue; a pool of proxies needs a name of its own"
+        yield (*key, "name"), f'"{provider.name}" {what}'
 
 
 def _models(providers: tuple[Provider, ...], shipped: Collection[str]) -> Iterator[Complaint]:

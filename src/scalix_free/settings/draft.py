@@ -5,7 +5,7 @@ It remembers who said what, so that whoever finds a mistake can name the place.
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -17,6 +17,11 @@ from scalix_free.settings.tree import Settings
 
 PREFIX = "SCALIX_FREE_"
 DEFAULT_FILE = "scalix-free.toml"
+
+PROXIES, MASTER_KEY = "LITELLM_PROXY_URL", "LITELLM_MASTER_KEY"
+"""LiteLLM's variables: addresses with commas between them, and the key of all."""
+POOL = "litellm-proxy"
+"""The kind of a provider that asks them, and the name of the one that they make."""
 
 USUAL = {"REDIS_URL": ("store", "ledger"), "DATABASE_URL": ("store", "database")}
 """Variables of other software that set a key of ours which nothing else sets."""
@@ -30,12 +35,14 @@ class Draft:
     """Plain values, and where each comes from.
 
     source: the file, as the operator named it. folder: what relative paths start from.
+    used: variables of LiteLLM that say something in it.
     """
 
     def __init__(self, source: str, values: dict[str, object], folder: Path) -> None:
         self.source = source
         self.values = values
         self.folder = folder
+        self.used: set[str] = set()
         self._said_by: dict[Key, str] = {}
 
     def put(self, key: Key, value: object, said_by: str) -> None:
@@ -56,6 +63,16 @@ class Draft:
                 return False
             table = table[name]
         return True
+
+    def fill(
+        self, at: int, table: dict[str, object], name: str, value: object, said_by: str
+    ) -> None:
+        """Let a variable say what a table of ``providers``, the one at this place, leaves out."""
+        table[name] = value
+        self._said_by["providers", at, name] = said_by
+        for place in range(len(value) if isinstance(value, list) else 0):
+            self._said_by["providers", at, name, place] = said_by
+        self.used.add(said_by)
 
     def _set(self, key: Key, value: object, said_by: str) -> None:
         table = self.values
@@ -91,7 +108,45 @@ def drafted(config: Path | None, environ: Mapping[str, str], cwd: Path) -> Draft
     for name, key in USUAL.items():
         if environ.get(name) and not draft.says(key):
             draft.put(key, environ[name], name)
+    _add_proxies(draft, environ)
     return draft
+
+
+def _add_proxies(draft: Draft, environ: Mapping[str, str]) -> None:
+    """Let LiteLLM's variables say what tables of proxies leave out, or make such a table."""
+    tables = draft.values.get("providers", [])
+    if not isinstance(tables, list):
+        return
+    pools = [one for one in tables if _is_pool(one)]
+    named = [one.get("name") for one in tables if isinstance(one, dict)]
+    if not pools and environ.get(PROXIES) and POOL not in named:
+        pools = [{"name": POOL, "kind": POOL}]
+        draft.values["providers"] = tables = [*tables, *pools]
+    for at, table in enumerate(tables):
+        if table not in pools:
+            continue
+        if environ.get(PROXIES) and "base_urls" not in table:
+            roots = [root.strip() for root in environ[PROXIES].split(",") if root.strip()]
+            draft.fill(at, table, "base_urls", roots, PROXIES)
+        if environ.get(MASTER_KEY) and "api_key" not in table:
+            draft.fill(at, table, "api_key", f"env:{MASTER_KEY}", MASTER_KEY)
+
+
+def idle(environ: Mapping[str, str], used: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each of LiteLLM's variables that is set and says nothing."""
+    if environ.get(PROXIES) and PROXIES not in used:
+        yield f'{PROXIES} is set, but the tables of kind = "{POOL}" say who is asked'
+    if environ.get(MASTER_KEY) and MASTER_KEY not in used:
+        yield (
+            f"{MASTER_KEY} is set, but no proxy is asked with it; to ask one, set {PROXIES}, or "
+            f'add a [[providers]] table of kind = "{POOL}"'
+        )
+
+
+def _is_pool(table: object) -> bool:
+    return (
+        isinstance(table, dict) and table.get("kind") == POOL and table.get("enabled") is not False
+    )
 
 
 def _from_file(config: Path | None, environ: Mapping[str, str], cwd: Path) -> Draft:

@@ -12,21 +12,17 @@ from scalix_free.settings.reading import Written
 # A final `*` stands for every key of the table.
 LACKING: dict[str, str] = {
     "providers[].kind": "a provider speaks the OpenAI format, or LiteLLM does",
-    "providers[].base_urls": "there are no pools of proxies",
     "abuse.*": "abuse is not scored",
     "payments.*": "nothing is sold",
 }
 
 # Of a key with several values, those that are here beside the default.
-HERE: dict[str, Collection[str]] = {"providers[].kind": ("litellm",)}
+HERE: dict[str, Collection[str]] = {"providers[].kind": ("litellm", "litellm-proxy")}
 
-_LITELLM = "LiteLLM's proxy as a pool is not in this version"
 _PAYMENTS = "payments are not in this version"
 
 # Variables that would switch such a feature on by being there.
 VARIABLES: dict[str, str] = {
-    "LITELLM_PROXY_URL": f'{_LITELLM}: add a [[providers]] table of kind = "openai"',
-    "LITELLM_MASTER_KEY": f'{_LITELLM}: add a [[providers]] table of kind = "openai"',
     "STRIPE_API_KEY": _PAYMENTS,
     "STRIPE_WEBHOOK_SECRET": _PAYMENTS,
 }

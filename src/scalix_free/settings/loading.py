@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from scalix_free.settings.checks import bounds_users, complaints
-from scalix_free.settings.draft import drafted
+from scalix_free.settings.draft import PROXIES, drafted, idle
 from scalix_free.settings.errors import Key, SettingsError
 from scalix_free.settings.lacking import lacking, warnings
 from scalix_free.settings.merging import Variables, merged, without_effect
@@ -59,7 +59,8 @@ def load(
     catalogue = shipped()
     for key, what in chain(complaints(settings, catalogue), lacking(reading.written)):
         raise draft.error(key, what)
-    variables = Variables(environ, reading.used)
+    used = reading.used | draft.used
+    variables = Variables(environ, used, by_proxy=PROXIES in used)
 
     settings = msgspec.structs.replace(
         settings,
@@ -68,7 +69,8 @@ def load(
         catalogue=merged(settings, catalogue, variables, reading.written),
     )
     told = (
-        *warnings(environ, reading.used),
+        *warnings(environ, used),
+        *idle(environ, used),
         *without_effect(settings, catalogue, variables),
     )
     return Loaded(settings=settings, source=draft.source, warnings=told)

@@ -21,6 +21,7 @@ from scalix_free.settings.tree import (
     Model,
     ModelEntry,
     Policy,
+    Pool,
     Provider,
     ProviderEntry,
     ProviderLimits,
@@ -35,6 +36,9 @@ Said = Callable[..., bool]
 SWITCHED_OFF = "switched off"
 """Why a provider is off that a table has `enabled = false` for."""
 
+BY_PROXY = "models are asked by LITELLM_PROXY_URL alone"
+"""Why a provider is off whose key is in the environment."""
+
 ON_REQUEST = {
     "ended": "gives nothing away any more",
     "trial": "gives a credit once",
@@ -47,14 +51,22 @@ ON_REQUEST = {
 class Variables:
     """The variables that may switch shipped providers on.
 
-    Those that a reference of the operator's names are `used`: it is in hand already.
+    Those that a reference of the operator's names are `used`: it is in hand already. Where models
+    are asked `by_proxy`, the proxies have the keys, and none of them is used here.
     """
 
-    def __init__(self, environ: Mapping[str, str], used: Collection[str]) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], used: Collection[str], *, by_proxy: bool = False
+    ) -> None:
         self._environ = environ
         self._used = used
+        self.by_proxy = by_proxy
 
     def key(self, row: ProviderRow) -> tuple[str, Secret] | None:
+        """The key that switches this one on, and its variable."""
+        return None if self.by_proxy else self.found(row)
+
+    def found(self, row: ProviderRow) -> tuple[str, Secret] | None:
         """The first key variable that is set, and the key."""
         for name in row.key_variables:
             if name not in self._used and (value := self._value(name)):
@@ -109,6 +121,12 @@ def merged(
 def without_effect(settings: Settings, catalogue: Shipped, variables: Variables) -> Iterator[str]:
     """Yield a sentence for each key that is set and switches nothing on."""
     own = {provider.name for provider in settings.providers}
+    rows = [row for row in catalogue.providers if row.name not in own]
+    if variables.by_proxy:
+        names = [found[0] for row in rows if (found := variables.found(row)) is not None]
+        if names:
+            yield f"{', '.join(names)}: not used, as {BY_PROXY}"
+        return
     for row in catalogue.providers:
         found = variables.key(row)
         if row.switched_on_by == "key" or row.name in own or found is None:
@@ -161,6 +179,8 @@ def _of_row(row: ProviderRow, variables: Variables) -> ProviderEntry:
     address = variables.address(row)
     missing = _missing(row, key is not None, address)
     off = _needs(missing)
+    if variables.by_proxy and row.needs_key:
+        missing, off = (), BY_PROXY
     if row.switched_on_by == "table":
         missing, off = (), f"{ON_REQUEST[row.free]}; a [[providers]] table switches it on"
         if row.free == "ended":
@@ -236,6 +256,7 @@ def _of_table(
             shipped=False,
             kind=provider.kind,
             base_url=provider.base_url or "",
+            pool=_pool(provider),
             api_key=provider.api_key,
             limits=provider.limits,
             reset=provider.reset,
@@ -275,7 +296,21 @@ def _account_of(
     key = provider.api_key or (found[1] if found else None)
     address = variables.address(row)
     missing = () if off else _missing(row, key is not None, address)
+    if missing and variables.by_proxy:
+        missing, off = (), BY_PROXY
     return _entry(row, address, key, missing=missing, off=off or _needs(missing))
+
+
+def _pool(provider: Provider) -> Pool | None:
+    if provider.kind != "litellm-proxy":
+        return None
+    return Pool(
+        name=provider.name,
+        roots=provider.base_urls,
+        balance=provider.balance,
+        health_path=provider.health_path,
+        health_interval_s=provider.health_interval_s,
+    )
 
 
 def _said_of_model(at: int, said: Said) -> Said:

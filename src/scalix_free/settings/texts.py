@@ -75,6 +75,17 @@ def proxy_root(text: str) -> str:
     return url
 
 
+def health_path(text: str) -> str:
+    """Read the path of a health check. LiteLLM's own `/health` calls every model that it has."""
+    if text.rstrip("/") == "/health":
+        raise UnfitError(
+            "/health calls every model of the proxy each time; write /health/liveliness"
+        )
+    if not re.fullmatch(r"/[!-\"$-~]*", text):
+        raise UnfitError
+    return text
+
+
 def network(text: str) -> IPv4Network | IPv6Network:
     """Read a CIDR; one that holds everybody is refused."""
     if text == "*":

@@ -236,13 +236,20 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 Kind = Literal["openai", "litellm", "litellm-proxy", "llama"]
+Balance = Literal["least-connections", "round-robin"]
+HealthPath = Annotated[
+    str, Form(wanted='a path such as "/health/liveliness"', read=texts.health_path)
+]
+HEALTH_PATH = "/health/liveliness"
+HEALTH_INTERVAL_S = 5.0
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An account with somebody who runs models.
 
     base_url: without a final `/`; None leaves it to the shipped catalogue, or to LiteLLM.
-    base_urls: roots of LiteLLM proxies. api_key: None: none is sent.
+    base_urls: roots of LiteLLM proxies, several instances of one. health_path: is answered with 200
+    where an instance is well; balance: who of them is asked. api_key: None: none is sent.
     limits: shared by all models. reset: IANA zone of the provider's day, or `rolling`.
     """
 
@@ -252,6 +259,9 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     base_urls: tuple[
         Annotated[str, Form(wanted="an http:// or https:// URL", read=texts.proxy_root)], ...
     ] = ()
+    balance: Balance = "least-connections"
+    health_path: HealthPath = HEALTH_PATH
+    health_interval_s: Seconds = HEALTH_INTERVAL_S
     api_key: SecretText = None
     free: bool = True
     enabled: bool = True
@@ -477,13 +487,24 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
         return self.retires is not None and self.retires <= today
 
 
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
+    """Several instances of LiteLLM's proxy, as the provider of this name; see `Provider`."""
+
+    name: str
+    roots: tuple[str, ...]
+    balance: Balance = "least-connections"
+    health_path: str = HEALTH_PATH
+    health_interval_s: float = HEALTH_INTERVAL_S
+
+
 class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An account of the catalogue as it holds here: an operator's, or a shipped one.
 
     kind: how it is asked. base_url: "" leaves it to LiteLLM.
     missing: variables that have to be set to switch it on. off: why it is off, or "".
     vendor_terms: terms of models by how their names begin. discovers: whether it has a list of
-    free models that is read while the service runs.
+    free models that is read while the service runs. pool: who is asked in place of `base_url`;
+    without models it has those that the proxies name.
     """
 
     name: str
@@ -499,6 +520,7 @@ class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
     terms: Terms = Terms()
     vendor_terms: tuple[tuple[str, Terms], ...] = ()
     discovers: bool = False
+    pool: Pool | None = None
     missing: tuple[str, ...] = ()
     off: str = ""
     models: tuple[ModelEntry, ...] = ()
@@ -507,6 +529,16 @@ class ProviderEntry(msgspec.Struct, frozen=True, kw_only=True):
     def serves(self) -> tuple[ModelEntry, ...]:
         """The models that may be asked."""
         return () if self.off else tuple(model for model in self.models if model.is_called)
+
+    @property
+    def asks_proxies(self) -> bool:
+        """Whether its models are those that its proxies name, once they were asked."""
+        return self.pool is not None and not self.models and not self.off
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has models that may be asked, now or once its proxies have named them."""
+        return self.asks_proxies or bool(self.serves)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from scalix_free.core.chat import Call, Chunk, ToolCall, Usage
+from scalix_free.core.chat import NONE, Call, Chunk, ToolCall, Usage
 from scalix_free.core.errors import Failure, Kind
 
 FINISH: Final = {
@@ -35,14 +35,18 @@ MOST_TOKENS: Final = 10_000_000
 _encode = msgspec.json.Encoder().encode
 
 
-def encode_call(call: Call, model: str) -> bytes:
-    """The body for a provider: streamed if the caller's is, and always with usage."""
+def encode_call(call: Call, model: str, beside: Mapping[str, object] = NONE) -> bytes:
+    """The body for a provider: streamed if the caller's is, and always with usage.
+
+    ``beside`` are fields of the body that no caller has asked for.
+    """
     body: dict[str, object] = {"model": model, "messages": call.messages, "stream": call.stream}
     if call.stream:
         body["stream_options"] = {"include_usage": True}
     if call.output_tokens is not None:
         body["max_tokens"] = call.output_tokens
     body.update(call.parameters)
+    body.update(beside)
     return _encode(body)
 
 
