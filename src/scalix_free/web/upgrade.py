@@ -1,18 +1,26 @@
-"""Free beside Pro: what each gives, and what Pro costs."""
+"""Free beside Pro: what each gives, what Pro costs this reader, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from litestar import get
+from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 
 from scalix_free.core.caller import Tier
+from scalix_free.core.errors import Refusal
+from scalix_free.core.funnel import Action, Trigger
 from scalix_free.core.ledger import Limit
 from scalix_free.identity.identify import PRO, REGISTERED
-from scalix_free.serve import Service
+from scalix_free.serve import Offers
 from scalix_free.web.frame import AnyRequest, Frame, Page
+from scalix_free.web.visits import Visits
+
+MOST_FORM_BYTES: Final = 4_096
+SOURCE: Final = "upgrade page"
+MESSAGE: Final = "upgrade-page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,33 +33,74 @@ class Feature:
 
 
 def upgrade_pages(
-    frame: Frame, service: Service, tiers: Mapping[str, Tier]
+    frame: Frame, offers: Offers, visits: Visits, tiers: Mapping[str, Tier]
 ) -> list[HTTPRouteHandler]:
-    """The matrix."""
+    """The matrix and the price; and until there are payments, the form for an address."""
+    service = offers.service
+
+    async def page(
+        request: AnyRequest,
+        *,
+        email: str = "",
+        left: bool = False,
+        refusal: Refusal | None = None,
+        status: int = 200,
+    ) -> Page:
+        asked = request.query_params
+        yearly, plain = asked.get("interval") == "year", "plain" in asked
+        offer = await offers.of(visits.visitor(request), yearly=yearly, asked=None, plain=plain)
+        shown = {
+            "features": features(tiers[REGISTERED], tiers[PRO], len(service.models())),
+            "offer": None if isinstance(offer, Refusal) else offer,
+            "yearly": yearly,
+            "plain": plain,
+            "email": email,
+            "left": left,
+            "refusal": refusal,
+        }
+        return frame.page(request, "upgrade.html", shown, status=status)
 
     @get("/upgrade", include_in_schema=False)
     async def upgrade(request: AnyRequest) -> Page:
-        rows = features(tiers[REGISTERED], tiers[PRO], len(service.models()))
-        return frame.page(request, "upgrade.html", {"features": rows})
+        await offers.react(visits.visitor(request), Trigger.PRICE_PAGE, Action.IMPRESSION, MESSAGE)
+        return await page(request)
 
-    return [upgrade]
+    @post(
+        "/upgrade",
+        include_in_schema=False,
+        status_code=200,
+        request_max_body_size=MOST_FORM_BYTES,
+    )
+    async def leave(request: AnyRequest) -> Page:
+        form = await visits.form(request)
+        if isinstance(form, Refusal):
+            return await page(request, refusal=form, status=403)
+        email = form.get("email", "")
+        refusal = await offers.leave(
+            visits.visitor(request), email, consent="consent" in form, source=SOURCE
+        )
+        if refusal is not None:
+            return await page(request, email=email, refusal=refusal, status=400)
+        return await page(request, left=True)
+
+    return [upgrade, leave]
 
 
 def features(free: Tier, pro: Tier, models: int) -> Sequence[Feature]:
     """What the two tiers give, by this server's own settings."""
     return (
-        Feature("Requests a day", _most(free, "requests_day"), _most(pro, "requests_day")),
-        Feature("Tokens a day", _most(free, "tokens_day"), _most(pro, "tokens_day")),
+        Feature("Requests/Day", _most(free, "requests_day"), _most(pro, "requests_day")),
+        Feature("Tokens/Day", _most(free, "tokens_day"), _most(pro, "tokens_day")),
         Feature(
-            "AI models",
+            "AI Models",
             f"{models} free {'model' if models == 1 else 'models'}",
             "All models + Scalix Engine",
         ),
-        Feature("Context window", _tokens(free.context_tokens), _tokens(pro.context_tokens)),
-        Feature("Response speed", "Standard", "Priority"),
-        Feature("File operations", "Basic", "Advanced (lazy edits)"),
+        Feature("Context Window", _tokens(free.context_tokens), _tokens(pro.context_tokens)),
+        Feature("Response Speed", "Standard", "Priority"),
+        Feature("File Operations", "Basic", "Advanced (lazy edits)"),
         Feature("Support", "Community", "Priority"),
-        Feature("API access", "Limited", "Full"),
+        Feature("API Access", "Limited", "Full"),
     )
 
 

@@ -38,19 +38,20 @@ for (const box of document.querySelectorAll("[data-copy]")) {
   const text = box.querySelector("pre").textContent;
   const button = document.createElement("button");
   button.type = "button";
-  button.textContent = "Copy";
-  button.setAttribute("aria-label", `Copy ${box.dataset.copy}`);
+  const show = (word) => {
+    button.textContent = word;
+    button.setAttribute("aria-label", `${word} ${box.dataset.copy}`);
+  };
   button.addEventListener("click", async () => {
-    let done = true;
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {
-      done = false;
-    }
-    button.textContent = done ? "Copied" : "Select and copy";
-    if (say) say.textContent = done ? `Copied ${box.dataset.copy}.` : "This browser did not let it be copied.";
-    setTimeout(() => (button.textContent = "Copy"), 2500);
+    const done = await navigator.clipboard.writeText(text).then(
+      () => true,
+      () => false,
+    );
+    show(done ? "Copied" : "Not copied");
+    if (say) say.textContent = `${done ? "Copied" : "Not copied"}: ${box.dataset.copy}.`;
+    setTimeout(() => show("Copy"), 2500);
   });
+  show("Copy");
   box.append(button);
 }
 
