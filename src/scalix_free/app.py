@@ -32,10 +32,11 @@ from scalix_free.api.account import account_routes
 from scalix_free.api.admin import admin_routes
 from scalix_free.api.completion import Completions
 from scalix_free.api.cookie import Cookies
+from scalix_free.api.desktop import desktop_routes
 from scalix_free.api.errors import ErrorWriter
 from scalix_free.api.exchange import BodyLimits, Visitors, headers_of, rid_of
 from scalix_free.api.feedback import feedback_routes
-from scalix_free.api.free import free_routes
+from scalix_free.api.free import Uplift, free_routes
 from scalix_free.api.guard import Guard
 from scalix_free.api.hooks import hook_routes
 from scalix_free.api.intake import Intake
@@ -135,6 +136,7 @@ from scalix_free.telemetry import Metrics
 from scalix_free.web.asking import Asking
 from scalix_free.web.connect import connect_pages
 from scalix_free.web.frame import open_frame
+from scalix_free.web.llms import llms_text
 from scalix_free.web.opinions import opinion_pages
 from scalix_free.web.privacy import privacy_pages
 from scalix_free.web.reference import reference_pages
@@ -216,7 +218,11 @@ async def open_app(
                 listeners=(metrics, usage, feedback.preferences),
                 prompts=prompts,
             )
-            errors = ErrorWriter(runtime.public_url)
+            errors = ErrorWriter(
+                runtime.public_url,
+                always_retry_after=settings.refusals.always_retry_after,
+                payment_required=settings.refusals.payment_required,
+            )
             http = _http(
                 runtime,
                 service,
@@ -718,7 +724,9 @@ def _http(
     http = build_http(
         completions=completions,
         routes=[
-            *free_routes(service, errors, visitors),
+            *free_routes(service, errors, visitors, _account_gives(runtime)),
+            *desktop_routes(intake, service, runtime.public_url, __version__),
+            *llms_text(runtime.public_url),
             *session_routes(intake, people.sessions, service.clock),
             *account_routes(intake, people.accounts, own_data),
             *feedback_routes(intake, feedback),
@@ -795,6 +803,18 @@ def _visits(visitors: Visitors) -> Visits:
         is_known=lambda request: cookies.is_shown(headers_of(request.scope)),
         give=lambda request, token: cookies.give(request.scope, headers_of(request.scope), token),
         rid=lambda request: rid_of(request.scope),
+    )
+
+
+def _account_gives(runtime: Runtime) -> Uplift:
+    """What an account gives here."""
+    tier = runtime.settings.tiers.registered
+    return Uplift(
+        tier=REGISTERED,
+        requests_per_hour=tier.requests_per_hour,
+        requests_per_day=tier.requests_per_day,
+        tokens_per_day=tier.tokens_per_day,
+        url=f"{runtime.public_url}/sign-up",
     )
 
 

@@ -70,6 +70,15 @@ def test_the_quota_is_the_binding_window(caller: Caller) -> None:
         "limit": 5,
         "remaining": 4,
         "resetAt": limits["reset_time"],
+        "tier": "anonymous",
+        "binding": "requests_hour",
+        "uplift": {
+            "tier": "registered",
+            "requests_per_hour": 10,
+            "requests_per_day": 50,
+            "tokens_per_day": 10000,
+            "url": f"{caller.url}/sign-up",
+        },
         "windows": limits["windows"],
     }
     assert response.headers["cache-control"] == "no-store"

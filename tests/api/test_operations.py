@@ -34,6 +34,8 @@ CONTRACT: dict[str, set[str]] = {
     "free_api_cache_total": {"cache", "result"},
     "free_model_success_ratio": {"model"},
     "free_model_priority": {"model"},
+    "free_api_upgrade_prompts_total": {"trigger", "action"},
+    "free_api_conversions_total": {"step"},
 }
 """The names of §7 that have a meaning by now, each with its labels."""
 
@@ -166,6 +168,8 @@ def test_the_names_and_labels_are_the_contracts(
     caller.ask(n=2)
     caller.ask(model=alone("500"))
     caller.request("POST", "/api/v1/free/feedback", json={"request_id": answer["id"], "rating": 1})
+    click = {"trigger": "AT_LIMIT", "action": "click", "message_id": "at_limit-1"}
+    caller.request("POST", "/api/v1/free/events", json=click)
     found: dict[str, set[str]] = {}
     for name, labels in metrics():
         found.setdefault(name, set()).update(label for label, _ in labels)

@@ -258,7 +258,7 @@ def test_the_codes_are_those_of_the_contract() -> None:
         403: {"challenge_required", "access_denied"},
         404: {"not_found"},
         405: {"method_not_allowed"},
-        409: {"already_rated"},
+        409: {"already_rated", "payments_unavailable"},
         413: {"body_too_large"},
         415: {"unsupported_media_type"},
         429: {

@@ -52,7 +52,7 @@ def test_a_stream_to_the_letter(caller: Caller) -> None:
         "remaining_tokens": 5000 - 14,
         "window": "requests_hour",
         "session_id": "s",
-        "trigger": None,
+        "trigger": "FIRST_REQUEST",
     }
 
 
@@ -61,6 +61,7 @@ def test_usage_comes_in_a_frame_of_its_own_when_asked_for(caller: Caller) -> Non
     assert last["choices"] == []
     assert last["usage"] == {"prompt_tokens": 6, "completion_tokens": 8, "total_tokens": 14}
     assert all(frame["choices"] for frame in frames)
+    assert last["free_tier"] == frames[-1]["free_tier"]
 
 
 def test_providers_are_always_asked_for_usage(fresh: Fresh, caller: Caller) -> None:

@@ -57,7 +57,7 @@ def stream(*reads: list[Chunk], usage: Usage | None = None) -> list[dict[str, An
     text = b"".join([writer.frames(chunks) for chunks in reads])
     text += writer.last(reads[-1][-1].finish or "stop", LEFT)
     if usage is not None:
-        text += writer.usage(usage)
+        text += writer.usage(usage, LEFT)
     return read_stream((text + DONE).decode())
 
 
@@ -146,6 +146,7 @@ def test_a_stream_to_the_letter() -> None:
             **head,
             "choices": [],
             "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7},
+            "free_tier": LEFT_AS_JSON,
         },
     ]
 

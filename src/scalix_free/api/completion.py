@@ -179,7 +179,7 @@ class _Sender:
                 left.model, left.attempts = answer.answered_by, answer.attempts
             frames += writer.last(finish, left)
             if answer.call.include_usage:
-                frames += writer.usage(answer.usage)
+                frames += writer.usage(answer.usage, left)
             await self._write(frames + DONE, answer, last=True)
             return
         raise Failure(Kind.BROKEN, "The model's answer stopped before its end.")

@@ -13,11 +13,14 @@ from scalix_free.core.cache import CacheUse
 from scalix_free.core.clock import utc
 from scalix_free.core.errors import Code, Refusal
 from scalix_free.core.standing import Standing
-from scalix_free.growth.triggers import of_refusal
+from scalix_free.growth.triggers import OWN_LIMITS, of_refusal
 from scalix_free.wire.answer import FreeTier
 
 SHORT_WAIT_MS: Final = 60_000
 """Up to here a client may wait for us; longer waits it must not sleep through."""
+
+PAYMENT_REQUIRED: Final = 402
+"""What long waits are where an operator wants clients not to try again."""
 
 RETRIED: Final = frozenset({429, 502, 503, 504})
 """The statuses that clients try again by themselves."""
@@ -110,10 +113,19 @@ class ErrorResponse:
 
 
 class ErrorWriter:
-    """Turns refusals into responses. ``public_url`` is where upgrades are offered."""
+    """Turns refusals into responses. ``public_url`` is where upgrades are offered.
 
-    def __init__(self, public_url: str) -> None:
+    ``always_retry_after`` tells clients of long waits in ``Retry-After``, too, and
+    ``payment_required`` makes limits that last longer than a client should sleep 402, which none
+    tries again.
+    """
+
+    def __init__(
+        self, public_url: str, *, always_retry_after: bool = False, payment_required: bool = False
+    ) -> None:
         self._upgrade_url = f"{public_url}/upgrade"
+        self._always_retry_after = always_retry_after
+        self._payment_required = payment_required
         self._encode = msgspec.json.Encoder().encode
 
     def response(
@@ -129,7 +141,9 @@ class ErrorWriter:
         body = self.body(refusal, request_id, standing, session_id)
         head = b"content-type: application/json\r\ncache-control: no-store\r\n"
         if status in RETRIED:
-            head += _retry_headers(refusal)
+            head += _retry_headers(refusal, always=self._always_retry_after)
+        if self._payment_required and refusal.code in OWN_LIMITS and _is_long(refusal):
+            status = PAYMENT_REQUIRED
         if standing is not None:
             head += b"x-scalix-attempts: %d\r\n" % refusal.attempts + CACHE_LINES[cache]
             head += limit_headers(standing)
@@ -144,11 +158,13 @@ class ErrorWriter:
     ) -> bytes:
         """The envelope alone, as it also stands in a stream that broke."""
         _, kind, legacy = TABLE[refusal.code]
-        retry_ms = refusal.retry_ms
+        retry_ms, message = refusal.retry_ms, refusal.message
+        if refusal.code in OWN_LIMITS:  # some clients show nothing else
+            message += f" Upgrade: {self._upgrade_url}"
         return self._encode(
             ErrorEnvelope(
                 error=ErrorBody(
-                    message=refusal.message,
+                    message=message,
                     type=kind,
                     param=refusal.param,
                     code=refusal.code.value,
@@ -172,17 +188,22 @@ class ErrorWriter:
         )
 
 
-def _retry_headers(refusal: Refusal) -> bytes:
+def _is_long(refusal: Refusal) -> bool:
+    return refusal.retry_ms is None or refusal.retry_ms > SHORT_WAIT_MS
+
+
+def _retry_headers(refusal: Refusal, *, always: bool) -> bytes:
     """Short waits are for the client to sleep, long ones for a person to read."""
     retry_ms = refusal.retry_ms
     if retry_ms is None:
         return b"x-should-retry: false\r\n"
+    wait = b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-(-retry_ms // 1000), retry_ms)
     if retry_ms <= SHORT_WAIT_MS:
-        return b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (-(-retry_ms // 1000), retry_ms)
+        return wait
+    head = b"x-should-retry: false\r\n" + (wait if always else b"")
     if refusal.reset_at_ms is None:
-        return b"x-should-retry: false\r\n"
-    reset = utc(refusal.reset_at_ms).encode()
-    return b"x-should-retry: false\r\nx-scalix-reset-at: %s\r\n" % reset
+        return head
+    return head + b"x-scalix-reset-at: %s\r\n" % utc(refusal.reset_at_ms).encode()
 
 
 def framework_refusal(status: int, detail: str) -> Refusal:

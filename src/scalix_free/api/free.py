@@ -16,8 +16,9 @@ from scalix_free.api.headers import as_pairs, reset_time
 from scalix_free.core.chat import OWN_MODEL
 from scalix_free.core.clock import utc
 from scalix_free.core.errors import Code, Refusal
-from scalix_free.core.ledger import Unit
+from scalix_free.core.ledger import Level, Unit
 from scalix_free.core.standing import Standing
+from scalix_free.identity.identify import ANONYMOUS
 from scalix_free.routing.catalogue import Catalogue, Gone, Model, Terms
 from scalix_free.serve import Refused, Service
 
@@ -47,13 +48,30 @@ class Limits(msgspec.Struct, kw_only=True):
     binding: str | None
 
 
+class Uplift(msgspec.Struct, kw_only=True):
+    """What an account would give, and where to get one; null: no limit."""
+
+    tier: str
+    requests_per_hour: int | None
+    requests_per_day: int | None
+    tokens_per_day: int | None
+    url: str
+
+
 class Quota(msgspec.Struct, kw_only=True):
-    """The binding request window, as desktop apps read it."""
+    """The binding request window, as desktop apps read it.
+
+    ``resetAt`` is when it next gives a request back; where nothing is used, when one that is sent
+    now comes back: the apps want a time. ``uplift`` is null for who has an account.
+    """
 
     used: int
     limit: int | None
     remaining: int | None
     resetAt: str | None  # noqa: N815  (the apps' spelling)
+    tier: str
+    binding: str | None
+    uplift: Uplift | None
     windows: list[Window]
 
 
@@ -104,9 +122,9 @@ Answer = Response[Any]
 
 
 def free_routes(
-    service: Service, errors: ErrorWriter, visitors: Visitors
+    service: Service, errors: ErrorWriter, visitors: Visitors, uplift: Uplift
 ) -> list[HTTPRouteHandler]:
-    """The routes that read."""
+    """The routes that read. ``uplift`` is told to who has no account."""
 
     async def standing_of(
         request: Request[Any, Any, Any], shape: Callable[[Standing], object]
@@ -123,7 +141,7 @@ def free_routes(
 
     @get("/v1/free/quota", summary="What is left of the binding window")
     async def quota(request: Request[Any, Any, Any]) -> Response[Quota]:
-        return await standing_of(request, _quota)
+        return await standing_of(request, lambda standing: _quota(standing, uplift))
 
     @get(["/v1/models", "/models"], summary="The models that may be named")
     async def models() -> Response[ModelList]:
@@ -135,7 +153,7 @@ def free_routes(
             )
         )
 
-    @get("/v1/models/{model_id:path}", summary="One model")
+    @get(["/v1/models/{model_id:path}", "/models/{model_id:path}"], summary="One model")
     async def model(
         request: Request[Any, Any, Any],
         model_id: Annotated[str, Parameter(description="Its id")],
@@ -178,15 +196,25 @@ def limits_of(standing: Standing) -> Limits:
     )
 
 
-def _quota(standing: Standing) -> Quota:
+def _quota(standing: Standing, uplift: Uplift) -> Quota:
     binding = standing.binding
     return Quota(
         used=binding.used if binding else 0,
         limit=binding.limit.most if binding else None,
         remaining=binding.remaining if binding else None,
-        resetAt=reset_time(binding),
+        resetAt=comes_back(standing, binding),
+        tier=standing.tier.name,
+        binding=binding.limit.name if binding else None,
+        uplift=uplift if standing.tier.name == ANONYMOUS else None,
         windows=_windows(standing),
     )
+
+
+def comes_back(standing: Standing, level: Level | None) -> str | None:
+    """When a window gives something back; where nothing is used, what would be used now."""
+    if level is None or level.limit.most is None:
+        return None
+    return reset_time(level) or utc(standing.now_ms + level.limit.window_ms)
 
 
 def _windows(standing: Standing) -> list[Window]:

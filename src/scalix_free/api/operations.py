@@ -59,7 +59,7 @@ def operations_routes(operations: Operations, errors: ErrorWriter) -> list[HTTPR
     def uptime() -> int:
         return int(time.time() - operations.started_at)
 
-    @get(["/health", "/health/live"], summary="Whether the process runs")
+    @get(["/health", "/health/live", "/v1/health"], summary="Whether the process runs")
     async def live() -> Response[Health]:
         return Response(Health(status="ok", uptime_seconds=uptime()), headers=_FRESH)
 

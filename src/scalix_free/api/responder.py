@@ -15,11 +15,11 @@ from typing import Final, Protocol
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from scalix_free.api.errors import TABLE
+from scalix_free.api.errors import PAYMENT_REQUIRED, TABLE
 
 STATUS_LINES: Final = {
     status: b"HTTP/1.1 %d %s\r\n" % (status, HTTPStatus(status).phrase.encode())
-    for status in {200, *(status for status, _, _ in TABLE.values())}
+    for status in {200, PAYMENT_REQUIRED, *(status for status, _, _ in TABLE.values())}
 }
 
 

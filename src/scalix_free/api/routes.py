@@ -34,6 +34,9 @@ COMPLETIONS: Final = (
 They do not pass the framework: its own layers cost a tenth of the whole answer
 (docs/decisions/0004)."""
 
+TWICE: Final = "/v1/v1/"
+"""Some clients add a second ``/v1`` to their base URL: all of ``/v1`` is there, too."""
+
 ELSEWHERE: Final = ("/v1/responses", "/v1/completions", "/v1/embeddings")
 """What OpenAI has and we do not; their refusal names what we have."""
 
@@ -76,10 +79,12 @@ def build_http(
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
         http = cast("HTTPScope", scope)
         responder = take_responder(http)
+        if http["path"].startswith(TWICE):
+            http = _once(http)
         if http["path"] not in COMPLETIONS:
             if http["method"] == "HEAD":  # the server below leaves the body out
-                scope = cast("HTTPScope", {**http, "method": "GET"})
-            await framework(scope, receive, send)
+                http = cast("HTTPScope", {**http, "method": "GET"})
+            await framework(http, receive, send)
             return
         try:
             await completions.handle(http, receive, responder)
@@ -91,6 +96,12 @@ def build_http(
                 await send_response(send, errors.response(_BROKEN, request_id_of(http)))
 
     return route
+
+
+def _once(scope: HTTPScope) -> HTTPScope:
+    """The same request, to the address that was meant."""
+    path, raw = scope["path"].removeprefix("/v1"), scope["raw_path"].removeprefix(b"/v1")
+    return cast("HTTPScope", {**scope, "path": path, "raw_path": raw})
 
 
 def _allow(error: Exception) -> bytes:

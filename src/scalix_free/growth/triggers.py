@@ -28,7 +28,7 @@ DEPTH: Final = 2
 HARDLY_ANY: Final = 10
 """At most a tenth of the window."""
 
-LIMITED: Final = frozenset({Code.HOURLY_LIMIT, Code.DAILY_LIMIT, Code.TOKEN_LIMIT})
+OWN_LIMITS: Final = frozenset({Code.HOURLY_LIMIT, Code.DAILY_LIMIT, Code.TOKEN_LIMIT})
 
 _REQUESTS: Final = Unit.REQUESTS
 
@@ -63,7 +63,7 @@ def quality_issue(own: bytes) -> Due:
 
 def of_refusal(code: Code) -> Trigger | None:
     """The prompt of somebody who was refused."""
-    return Trigger.AT_LIMIT if code in LIMITED else None
+    return Trigger.AT_LIMIT if code in OWN_LIMITS else None
 
 
 def _is_first(standing: Standing) -> bool:

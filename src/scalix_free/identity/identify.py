@@ -146,6 +146,6 @@ UNVERIFIED: Final = Refusal(
     code=Code.INVALID_API_KEY,
     message=(
         "This key is not valid here, or no longer. Send no key at all, or any other text such as "
-        "'free', to use the free tier."
+        "'free', to use the free tier. (LiteLLM Virtual Key expected.)"
     ),
 )

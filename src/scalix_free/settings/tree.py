@@ -349,6 +349,16 @@ class Payments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = None
 
 
+class Refusals(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How limits that last longer than a minute are told to clients.
+
+    always_retry_after: in `Retry-After`, too. payment_required: as 402 instead of 429.
+    """
+
+    always_retry_after: bool = False
+    payment_required: bool = False
+
+
 class Offer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What Pro costs, and who pays less. Percentages are taken off; 0: there is no such discount.
 
@@ -567,6 +577,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     mail: Mail = Mail()
     abuse: Abuse = Abuse()
     payments: Payments = Payments()
+    refusals: Refusals = Refusals()
     offer: Offer = Offer()
     texts: Texts = Texts()
     policy: Policy = Policy()

@@ -209,9 +209,10 @@ class FrameWriter:
         """The frame that says how the answer ended and what is left."""
         return self._frame({}, finish, free_tier)
 
-    def usage(self, usage: Usage) -> bytes:
-        """The frame without choices, for who asked for it."""
-        return self._head + b',"choices":[],"usage":' + _encode(_answer_usage(usage)) + b"}\n\n"
+    def usage(self, usage: Usage, free_tier: FreeTier) -> bytes:
+        """The frame without choices, for who asked for it, with what is left once more."""
+        rest = b',"free_tier":' + _encode(free_tier) + b"}\n\n"
+        return self._head + b',"choices":[],"usage":' + _encode(_answer_usage(usage)) + rest
 
     def _frame(
         self, delta: dict[str, object], finish: str | None, free_tier: FreeTier | None = None
