@@ -635,6 +635,56 @@ def test_an_answer_gets_no_more_than_it_was_admitted_for(
     assert asked == given
 
 
+def test_switches_of_litellm_are_not_for_callers(inside: Inside) -> None:
+    lease = inside.desk.admit(ASKING._replace(strange=("no-log", "fallbacks", "gone")))
+    data = {"no-log": True, "fallbacks": ["paid"], "max_tokens": 3, "litellm_call_id": "ours"}
+    inside.cap({litellm_plugin.META: lease.rid}, data)
+
+    assert data == {"max_tokens": 3, "litellm_call_id": "ours"}
+
+
+def request_of(body: object, **headers: str) -> SimpleNamespace:
+    async def json_() -> object:
+        if isinstance(body, Exception):
+            raise body
+        return body
+
+    client = SimpleNamespace(host="203.0.113.7")
+    return SimpleNamespace(json=json_, headers=headers, client=client)
+
+
+async def test_what_a_request_shows() -> None:
+    body = {"messages": [], "model": "m", "no-log": True, "session_id": "s", "max_tokens": 7}
+    headers = {"x-forwarded-for": "1.2.3.4", "idempotency-key": "turn-1:attempt-2"}
+    shown = await litellm_plugin._asking(request_of(body, **headers), "scalix_key_x")
+
+    assert shown == Asking(
+        address="203.0.113.7",
+        forwarded="1.2.3.4",
+        credential="scalix_key_x",
+        model="m",
+        estimate=Estimate(9, 1, 7),
+        session_id="s",
+        turn="turn-1",
+        strange=("no-log", "session_id"),
+    )
+
+
+@pytest.mark.parametrize("n", [0, 2, "1", [1], {}])
+async def test_more_than_one_choice_is_refused(n: object) -> None:
+    with pytest.raises(Refused) as caught:
+        await litellm_plugin._asking(request_of({"n": n}), None)
+
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("body", [ValueError(), None, [], "x", {"model": [1], "session_id": {}}])
+async def test_a_body_that_is_none_shows_nothing(body: object) -> None:
+    shown = await litellm_plugin._asking(request_of(body), None)
+
+    assert (shown.model, shown.session_id, shown.credential) == (None, None, None)
+
+
 async def test_a_stream_is_watched_and_who_leaves_it_has_abandoned_it(inside: Inside) -> None:
     async def chunks() -> AsyncIterator[object]:
         for word in ("seven letters ", "more of them"):

@@ -130,6 +130,7 @@ def configuration(
             "num_retries": 0,
             "default_fallbacks": ids[:3],
             "drop_params": True,
+            "global_disable_no_log_param": True,
         },
         "general_settings": {
             "master_key": "os.environ/LITELLM_MASTER_KEY",

@@ -57,7 +57,7 @@ ASKING_THREADS: Final = 16
 
 BATCH: Final = 100
 MOST_ENDS: Final = 20_000
-"""So many ends wait at most, some 20 MB; then the oldest are lost, and counted."""
+"""So many ends wait at most, some 25 MB; then the oldest are lost, and counted."""
 MOST_OPEN: Final = 20_000
 RETRY_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 BEAT_S: Final = 15.0
@@ -67,6 +67,32 @@ FLUSH_S: Final = 3.0
 COMPLETIONS: Final = frozenset({"/chat/completions", "/v1/chat/completions"})
 MODELS: Final = frozenset({"/models", "/v1/models"})
 ONE_MODEL: Final = ("/models/", "/v1/models/")
+FIELDS: Final = frozenset(
+    {
+        "messages",
+        "model",
+        "stream",
+        "stream_options",
+        "max_tokens",
+        "max_completion_tokens",
+        "n",
+        "temperature",
+        "top_p",
+        "presence_penalty",
+        "frequency_penalty",
+        "seed",
+        "stop",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+        "reasoning_effort",
+        "user",
+        "metadata",  # LiteLLM keeps its own in it
+    }
+)
+"""What a caller may say to LiteLLM. Among the rest are switches: ``no-log`` would have no end told,
+``fallbacks`` would lead to models that are not free."""
 TURNS: Final = ("idempotency-key", "x-scalix-request-id", "x-dyad-free-quota-key")
 MOST_ADDRESSES: Final = 10_000
 FRESH_S: Final = 30.0
@@ -488,7 +514,10 @@ def _content_tokens(content: object) -> float:
 
 
 class Asking(NamedTuple):
-    """What a request shows of itself. ``model`` is the name that it asks for."""
+    """What a request shows of itself.
+
+    ``model`` is the name that it asks for, ``strange`` are its fields that nobody may hear of.
+    """
 
     address: str
     forwarded: str
@@ -497,6 +526,7 @@ class Asking(NamedTuple):
     estimate: Estimate
     session_id: str | None = None
     turn: str | None = None
+    strange: tuple[str, ...] = ()
 
     @property
     def sender(self) -> Json:
@@ -885,9 +915,13 @@ class Inside:
             litellm.callbacks.append(self._hooks)
 
     def cap(self, metadata: object, data: Json) -> None:
-        """Let an answer have what it was admitted for, and no more."""
+        """Let an answer have what it was admitted for, and LiteLLM hear what callers may say."""
         lease = self._lease(metadata)
-        if lease is None or lease.output_tokens is None:
+        if lease is None:
+            return
+        for name in lease.asking.strange:
+            data.pop(name, None)
+        if lease.output_tokens is None:
             return
         names = [name for name in ("max_completion_tokens", "max_tokens") if data.get(name)]
         for name in names or ["max_tokens"]:
@@ -1014,7 +1048,7 @@ async def _asking(request: Any, api_key: str | None) -> Asking:
     except ValueError:
         body = None
     fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
-    if fields.get("n") not in {None, 1}:
+    if fields.get("n") not in (None, 1):  # a tuple: what is sent may be unhashable
         raise refused(400, "invalid_request_error", "invalid_request", ONE_CHOICE)
     model = fields.get("model")
     headers = request.headers
@@ -1028,6 +1062,7 @@ async def _asking(request: Any, api_key: str | None) -> Asking:
         estimate=estimate(fields),
         session_id=session_id[:256] if isinstance(session_id, str) and session_id else None,
         turn=next((turn for turn in turns if 0 < len(turn) <= 256), None),
+        strange=tuple(str(name) for name in fields if name not in FIELDS),
     )
 
 

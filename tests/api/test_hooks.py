@@ -1,5 +1,6 @@
 """The hook of LiteLLM's proxy: what it may ask, and that nothing it tells counts twice."""
 
+import asyncio
 import itertools
 import json
 import os
@@ -328,6 +329,29 @@ async def test_metrics_and_the_log_of_usage_hear_of_it(proxy: Proxy) -> None:
         (("model", "none"), ("outcome", "refused"), ("tier", "none")): 1,
     }
     assert metrics["free_api_errors_total", frozenset({("code", "no_free_model_available")})] == 1
+
+
+async def test_an_answer_of_the_proxy_is_a_receipt_like_any_other(proxy: Proxy) -> None:
+    session = await proxy.client.post(
+        f"{proxy.url}/api/v1/free/session", headers={"x-forwarded-for": proxy.address}
+    )
+    proxy.credential = f"Bearer {session.json()['token']}"
+    rid = next(ids)
+    await proxy.admit(rid)
+    event = proxy.event(rid)
+    await proxy.report(event, event)
+    headers = {"x-forwarded-for": proxy.address, "authorization": proxy.credential}
+    receipts: list[Body] = []
+    for _ in range(100):  # it is written down within a second
+        used = await proxy.client.get(f"{proxy.url}/api/v1/free/usage", headers=headers)
+        receipts = used.json()["receipts"]
+        if receipts:
+            break
+        await asyncio.sleep(0.05)
+
+    (receipt,) = receipts
+    assert receipt["request_id"] == f"req_{rid}"
+    assert receipt["model"] == "world/good"
 
 
 async def test_who_was_let_down_by_a_model_is_asked_for_it_last(

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from scalix_free import litellm_plugin
 from tests import litellm_proxy
@@ -18,6 +19,7 @@ from tests.api.test_operations import parse
 from tests.conftest import OPERATOR_TOKEN
 from tests.litellm_proxy import MASTER_KEY, RunningProxy, free_port
 from tests.service import RunningService, provider, running_service
+from tests.test_litellm_config import SHIPPED_FILE
 from tests.world import Behaviour, RunningWorld
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -297,6 +299,16 @@ def test_models_are_listed_and_those_that_are_not_free_are_not_asked(
     person.comes_to(requests_hour=0, concurrent=0)
 
 
+def test_switches_of_litellm_are_not_for_callers(behind: Stage, person: Person) -> None:
+    switches: Body = {"no-log": True, "mock_response": "Nobody asked."}
+    silent = person.asks(behind.proxy, **switches)
+    assert silent.json()["choices"][0]["message"]["content"] == "You said: Is it you?"
+    person.comes_to(requests_hour=1, concurrent=0)
+    assert person.asks(behind.proxy, "fault:500", fallbacks=[PAID]).status_code == 500
+
+    assert not [seen for seen in behind.world.requests if seen.model == PAID]
+
+
 def test_the_master_key_is_the_operators_and_counts_for_nobody(
     behind: Stage, addresses: Iterator[str]
 ) -> None:
@@ -333,3 +345,37 @@ def test_the_service_is_away_for_a_while_and_everything_is_counted_once(
         assert person.used()["requests_hour"] == 3
         assert person.used()["tokens_day"] == tokens
     assert "ends cannot be told" not in stage.proxy.said
+
+
+def test_the_shipped_configuration_needs_a_master_key_and_nothing_else(
+    world: RunningWorld, tmp_path: Path, client: httpx.Client
+) -> None:
+    """No database, no Redis, no key of a provider."""
+    shutil.copy(litellm_plugin.__file__, tmp_path)
+    config = yaml.safe_load(SHIPPED_FILE.read_text())
+    port = free_port()
+    environ = {
+        "SCALIX_FREE_URL": f"http://127.0.0.1:{port}",
+        "SCALIX_FREE_OPERATOR_TOKEN": OPERATOR_TOKEN,
+    }
+    proxy = litellm_proxy.start(config, environ, folder=tmp_path)
+    with (
+        running_service(
+            tmp_path / "service",
+            provider(world.base_url, [{"id": "world/good", "model": "good"}]),
+            SETTINGS,
+            port=port,
+        ),
+        litellm_proxy.running([proxy]),
+    ):
+        listed = client.get(f"{proxy.url}/v1/models").json()
+        names = {row["model_name"] for row in config["model_list"]}
+        assert names <= {model["id"] for model in listed["data"]}
+        body = question("Is it you?", model="scalix-free")
+        forged = client.post(
+            proxy.url + CHAT, json=body, headers={"authorization": "Bearer scalix_free_forged"}
+        )
+        assert forged.json()["error"]["code"] == "invalid_api_key"
+        nobody = Person(f"http://127.0.0.1:{port}", client, "127.0.0.1")
+        assert client.post(proxy.url + CHAT, json=body).status_code >= 400  # no provider has a key
+        nobody.comes_to(requests_hour=0, concurrent=0)

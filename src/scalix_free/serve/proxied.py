@@ -8,6 +8,7 @@ and may be told any number of times.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -214,19 +215,34 @@ class Proxied:
 
         Raises ``StoreUnavailable``: then all of them should be told again.
         """
-        new, unknown = 0, []
+        by_request: dict[bytes, list[End]] = {}
+        for end in ends:
+            by_request.setdefault(end.rid, []).append(end)
+        heard = await asyncio.gather(*map(self._hear, by_request.values()))
+        unknown = (rid for rid, new in zip(by_request, heard, strict=True) if new is None)
+        return Report(
+            sum(new for new in heard if new is not None),
+            tuple(f"req_{rid.hex()}" for rid in unknown),
+        )
+
+    async def _hear(self, ends: Sequence[End]) -> int | None:
+        """What is told of one request, in order; how many ends were new, None where it is not ours.
+
+        Requests wait for the store together, which writes once for all of them.
+        """
+        new = 0
         for end in ends:
             known = await self._known(end)
             if known is None:
-                unknown.append(f"req_{end.rid.hex()}")
-            elif end.result is None:
+                return None
+            if end.result is None:
                 spent = self._price(end.usage.prompt_tokens, known.newest_tokens)
                 await self.service.ledger.beat(
                     known.subjects[0], end.rid, spent + end.usage.completion_tokens
                 )
             else:
                 new += await self._end(end, end.result, known)
-        return Report(new, tuple(unknown))
+        return new
 
     async def _known(self, end: End) -> _Known | None:
         """Whose request it was; None where neither a grant of ours nor a visitor says so."""
