@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from tests.api.envelope import refused
 from tests.api.test_operations import parse
 from tests.conftest import OPERATOR_TOKEN
 from tests.service import HeldClock, RunningService, Served, provider, running_service, served
+from tests.storage.servers import running_server
 from tests.world import RunningWorld
 
 HOOK = "/api/v1/hooks/litellm"
@@ -489,3 +491,43 @@ def test_whoever_admitted_need_not_be_there_when_it_ends(
             "tokens_day": 10,
             "concurrent": 0,
         }
+
+
+def test_while_limits_cannot_be_asked_nothing_that_is_told_is_lost(
+    world: RunningWorld, tmp_path: Path, client: httpx.Client
+) -> None:
+    toml = provider(world.base_url, [{"id": "world/good", "model": "good"}])
+    settings = {
+        "server.trusted_proxies": ["127.0.0.0/8"],
+        "server.operator_token": OPERATOR_TOKEN,
+        "store.on_ledger_outage": "deny",
+    }
+    sender = {"address": "203.0.113.7"}
+
+    with (
+        running_server() as valkey,
+        running_service(tmp_path, toml, settings | {"store.ledger": valkey.url}) as service,
+    ):
+
+        def post(body: Body) -> httpx.Response:
+            return client.post(service.url + HOOK, json=body, headers=BEARER)
+
+        rid = next(ids)
+        asked = GOOD_ADMIT | {"request_id": rid, "sender": sender}
+        grant = post(asked).json()["grant"]
+        event = GOOD_EVENT | {"request_id": rid, "grant": grant, "completion_tokens": 5}
+        report = {"type": "report", "events": [event]}
+        valkey.stop()
+        refused(post(report), 503, "store_unavailable")
+        denied = post(asked | {"request_id": next(ids)}).json()
+        assert (denied["type"], denied["status"]) == ("refused", 503)
+        assert denied["headers"]["retry-after"] == "2"
+
+        valkey.start()
+        for _ in range(200):
+            told = post(report)
+            if told.status_code == 200:
+                break
+            time.sleep(0.1)  # the service tries its store every two seconds
+        assert told.status_code == 200, told.text
+        assert post(report).json() == {"type": "reported", "counted": 0, "unknown": []}

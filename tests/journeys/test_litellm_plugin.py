@@ -1,8 +1,11 @@
 """The plugin inside LiteLLM's real proxy, between a service of ours and the world."""
 
+import os
 import shutil
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -347,12 +350,29 @@ def test_the_service_is_away_for_a_while_and_everything_is_counted_once(
     assert "ends cannot be told" not in stage.proxy.said
 
 
-def test_the_shipped_configuration_needs_a_master_key_and_nothing_else(
-    world: RunningWorld, tmp_path: Path, client: httpx.Client
+def shipped_file(folder: Path) -> str:
+    return SHIPPED_FILE.read_text()
+
+
+def printed_one(folder: Path) -> str:
+    command = [sys.executable, "-m", "scalix_free", "litellm-config", "--data", str(folder)]
+    environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "GROQ_API_KEY": "x"}
+    told = subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=True
+    )
+    return told.stdout
+
+
+@pytest.mark.parametrize("configuration_of", [shipped_file, printed_one])
+def test_configurations_of_ours_need_a_master_key_and_nothing_else(
+    world: RunningWorld,
+    tmp_path: Path,
+    client: httpx.Client,
+    configuration_of: Callable[[Path], str],
 ) -> None:
     """No database, no Redis, no key of a provider."""
     shutil.copy(litellm_plugin.__file__, tmp_path)
-    config = yaml.safe_load(SHIPPED_FILE.read_text())
+    config = yaml.safe_load(configuration_of(tmp_path))
     port = free_port()
     environ = {
         "SCALIX_FREE_URL": f"http://127.0.0.1:{port}",
