@@ -24,7 +24,8 @@ What to know of each:
   `x-should-retry: false`: who has reached a limit is told at once.
 - **The Vercel AI SDK** believes no such header: a limit is asked for three times, within some six
   seconds, before its error comes. Refusals cost nothing here, but people wait for them: set
-  `maxRetries: 0`, or look at `GET /api/v1/free/limits` first. The error of several tries is a
+  `maxRetries: 0`, or look at `GET /api/v1/free/limits` first; an operator whose callers all use it
+  may set [`refusals.payment_required`](configuration.md). The error of several tries is a
   `RetryError`; its `lastError.responseBody` is our body, as text.
   A stream that breaks is told to `onError`, and is a part of type `error` in `fullStream`: a plain
   object, no `Error`. **`textStream` just ends**, as if all were said. `free_tier` comes through a
