@@ -79,3 +79,24 @@ def test_the_limit_is_near_when_few_requests_are_left(levels: Sequence[Level], n
 def test_what_is_left_is_never_less_than_nothing() -> None:
     assert [hour(used).remaining for used in (0, 4, 5, 9)] == [5, 1, 0, 0]
     assert hour(9, None).remaining is None
+
+
+@pytest.mark.parametrize(
+    ("used", "minutes", "in_minutes"),
+    [
+        (3, 30, 20),  # 3 in 30 minutes: 2 more take 20
+        (4, 40, 10),
+        (3, 37, None),  # the next one comes back before
+        (2, 10, None),  # too few to tell
+        (4, 4, None),  # too short a time
+        (5, 30, None),  # it is used up
+    ],
+)
+def test_the_rate_tells_when_the_requests_run_out(
+    used: int, minutes: int, in_minutes: int | None
+) -> None:
+    level = hour(used)._replace(resets_at_ms=NOON + HOUR - minutes * 60_000)
+    standing = Standing(TIER, [level, day(used)], NOON)
+
+    expected = None if in_minutes is None else NOON + in_minutes * 60_000
+    assert standing.runs_out_ms == expected

@@ -59,6 +59,29 @@ class Standing:
             return False
         return level.remaining <= min(5, level.limit.most / 4)
 
+    @property
+    def runs_out_ms(self) -> int | None:
+        """When the binding window is used up if requests go on coming as they came.
+
+        None where it gives something back before, or too few came to tell.
+        """
+        return _runs_out_ms(self.binding, self.now_ms)
+
+
+LEAST_USED: Final = 3
+LEAST_MS: Final = 300_000
+"""Of fewer requests, or a shorter time, no rate can be told."""
+
+
+def _runs_out_ms(level: Level | None, now_ms: int) -> int | None:
+    if level is None or level.resets_at_ms is None or not level.remaining:
+        return None
+    passed_ms = now_ms - (level.resets_at_ms - level.limit.window_ms)
+    if level.used < LEAST_USED or passed_ms < LEAST_MS:
+        return None
+    at_ms = now_ms + level.remaining * passed_ms // level.used
+    return at_ms if at_ms < level.resets_at_ms else None
+
 
 def _is_tighter(level: Level, other: Level) -> bool:
     left, other_left = level.remaining or 0, other.remaining or 0

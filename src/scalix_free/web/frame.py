@@ -58,6 +58,17 @@ class Frame:
     public_url: str
     version: str
 
+    def html(self, here: str, template: str, shown: Mapping[str, object]) -> str:
+        """A page as text, at the address where it stands."""
+        return self.templates.get_template(template).render(
+            here=here,
+            above=ABOVE,
+            below=BELOW,
+            public_url=self.public_url,
+            version=self.version,
+            **shown,
+        )
+
     def page(
         self,
         request: AnyRequest,
@@ -69,14 +80,7 @@ class Frame:
         personal: bool = True,
     ) -> Page:
         """A page as it is sent. A ``personal`` one is for its reader alone, and kept nowhere."""
-        text = self.templates.get_template(template).render(
-            here=request.url.path,
-            above=ABOVE,
-            below=BELOW,
-            public_url=self.public_url,
-            version=self.version,
-            **shown,
-        )
+        text = self.html(request.url.path, template, shown)
         kept = {"cache-control": "no-store" if personal else "no-cache"}
         return Response(
             text,

@@ -8,7 +8,7 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from scalix_free.core.clock import utc
-from scalix_free.serve import Conditions
+from scalix_free.serve import Condition, Conditions
 from scalix_free.serve.condition import Share
 from scalix_free.web.frame import AnyRequest, Frame, Page
 
@@ -21,16 +21,20 @@ def status_pages(frame: Frame, conditions: Conditions) -> list[HTTPRouteHandler]
 
     @get("/status", include_in_schema=False)
     async def status(request: AnyRequest) -> Page:
-        condition = await conditions.now()
-        hours = () if condition is None else condition.hours
-        shown = {
-            "condition": condition,
-            "hours": [(utc(at_ms), share, tone(share)) for at_ms, share in hours],
-            "percent": percent,
-        }
+        shown = told(await conditions.now())
         return frame.page(request, "status.html", shown, personal=False)
 
     return [status]
+
+
+def told(condition: Condition | None) -> dict[str, object]:
+    """What the template shows; None while nothing can be known."""
+    hours = () if condition is None else condition.hours
+    return {
+        "condition": condition,
+        "hours": [(utc(at_ms), share, tone(share)) for at_ms, share in hours],
+        "percent": percent,
+    }
 
 
 def percent(share: Share) -> str:

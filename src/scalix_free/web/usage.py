@@ -12,7 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from scalix_free.core.errors import Refusal
 from scalix_free.core.outcome import Day
-from scalix_free.serve import Callers, OwnData, OwnUsage
+from scalix_free.serve import Callers, OwnData, OwnUsage, Used
 from scalix_free.web.frame import AnyRequest, Frame, Page
 from scalix_free.web.meters import binding, meters
 from scalix_free.web.visits import Visits
@@ -36,30 +36,35 @@ def usage_pages(
     """The page, and the button that deletes what is kept of its reader."""
 
     async def page(
-        request: AnyRequest, *, erased: bool = False, refusal: Refusal | None = None
+        request: AnyRequest,
+        *,
+        key: str | None = None,
+        erased: bool = False,
+        refusal: Refusal | None = None,
     ) -> Page:
-        used = await own_usage.of(visits.visitor(request), DAYS)
-        shown: dict[str, object] = {
-            "used": None,
-            "refusal": refusal,
-            "erased": erased,
-            "overlooked": visits.is_known(request) and not visits.is_own(request),
-        }
-        if isinstance(used, Refusal):
-            shown["refusal"] = refusal or used
-        else:
-            shown |= {
-                "used": used,
-                "standing": used.standing,
-                "meters": meters(used.standing),
-                "left": binding(used.standing),
-                "bars": _bars(used.days),
-            }
+        visitor = visits.visitor(request)
+        if key is not None:
+            visitor = visitor._replace(credential=key)
+        found = await own_usage.of(visitor, DAYS)
+        used = None if isinstance(found, Refusal) else found
+        if isinstance(found, Refusal):
+            refusal = refusal or found
+        overlooked = key is None and visits.is_known(request) and not visits.is_own(request)
+        shown = told(
+            used, refusal=refusal, erased=erased, overlooked=overlooked, is_of_key=key is not None
+        )
         return frame.page(request, "usage.html", shown, status=200 if refusal is None else 400)
 
     @get("/usage", include_in_schema=False)
     async def usage(request: AnyRequest) -> Page:
         return await page(request)
+
+    @post("/usage", include_in_schema=False, status_code=200, request_max_body_size=MOST_FORM_BYTES)
+    async def of_key(request: AnyRequest) -> Page:
+        form = await visits.form(request)
+        if isinstance(form, Refusal):
+            return await page(request, refusal=form)
+        return await page(request, key=form.get("key") or None)
 
     @post(
         "/usage/delete",
@@ -75,7 +80,39 @@ def usage_pages(
         refusal = caller if isinstance(caller, Refusal) else await own_data.erase(caller)
         return await page(request, erased=refusal is None, refusal=refusal)
 
-    return [usage, delete]
+    return [usage, of_key, delete]
+
+
+def told(
+    used: Used | None,
+    *,
+    refusal: Refusal | None = None,
+    erased: bool = False,
+    overlooked: bool = False,
+    is_of_key: bool = False,
+) -> dict[str, object]:
+    """What the template shows.
+
+    ``overlooked`` says that there was a cookie which does not count on this way, ``is_of_key`` that
+    a key was typed in: it is kept nowhere, so that this page is all that it opens.
+    """
+    shown: dict[str, object] = {
+        "used": used,
+        "refusal": refusal,
+        "erased": erased,
+        "overlooked": overlooked,
+        "is_of_key": is_of_key,
+    }
+    if used is None:
+        return shown
+    standing = used.standing
+    return shown | {
+        "standing": standing,
+        "meters": meters(standing),
+        "left": binding(standing),
+        "runs_out_ms": standing.runs_out_ms,
+        "bars": _bars(used.days),
+    }
 
 
 def _bars(days: Sequence[Day]) -> Sequence[Bar]:
