@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.resources import files
 from typing import Final, Protocol, TypeAlias, TypeVar
 from urllib.parse import urlsplit
@@ -135,8 +135,9 @@ from scalix_free.storage.usage_log import SqlUsageLog
 from scalix_free.telemetry import Metrics
 from scalix_free.web.asking import Asking
 from scalix_free.web.connect import connect_pages
-from scalix_free.web.frame import open_frame
+from scalix_free.web.frame import Frame, open_frame
 from scalix_free.web.llms import llms_text
+from scalix_free.web.lost import lost_page
 from scalix_free.web.opinions import opinion_pages
 from scalix_free.web.privacy import privacy_pages
 from scalix_free.web.reference import reference_pages
@@ -721,6 +722,8 @@ def _http(
         hold_headers_s=settings.routing.hold_headers_s,
         draining=operations.draining,
     )
+    assets = read_assets()
+    frame = open_frame(assets, runtime.public_url, __version__)
     http = build_http(
         completions=completions,
         routes=[
@@ -736,9 +739,11 @@ def _http(
             *operations_routes(operations, errors),
             *admin_routes(service.router, errors, operator_token=operations.operator_token),
             *reference_routes(),
+            *static_routes(assets),
             *_pages(
-                runtime,
+                frame,
                 service,
+                settings=settings,
                 people=people,
                 feedback=feedback,
                 traffic=traffic,
@@ -749,15 +754,17 @@ def _http(
             ),
         ],
         errors=errors,
+        lost=partial(lost_page, frame),
         version=__version__,
     )
     return Guard(http, errors=errors, own_hosts=_own_hosts(runtime))
 
 
 def _pages(
-    runtime: Runtime,
+    frame: Frame,
     service: Service,
     *,
+    settings: Settings,
     people: People,
     feedback: Feedback,
     traffic: Traffic,
@@ -767,16 +774,14 @@ def _pages(
     visitors: Visitors,
 ) -> list[HTTPRouteHandler]:
     """What people see."""
-    assets = read_assets()
-    frame = open_frame(assets, runtime.public_url, __version__)
     visits = _visits(visitors)
     asking = Asking(service=service, sessions=people.sessions, visits=visits)
     conditions = Conditions(traffic=traffic, catalogue=service.catalogue, clock=service.clock)
-    tiers = _limits(runtime.settings).tiers
-    most_chars = runtime.settings.content.max_prompt_chars
+    tiers = _limits(settings).tiers
+    most_chars = settings.content.max_prompt_chars
+    uplift = settings.tiers.registered.requests_per_day
     return [
-        *static_routes(assets),
-        *welcome_pages(frame, asking, conditions, most_chars, _uplift(runtime.settings)),
+        *welcome_pages(frame, asking, conditions, most_chars, uplift),
         *usage_pages(frame, own_usage, own_data, people.callers, visits),
         *upgrade_pages(frame, offers, visits, tiers),
         *connect_pages(frame, visits, asking),
@@ -787,11 +792,6 @@ def _pages(
         *opinion_pages(frame, people.callers, feedback, visits),
         *reference_pages(frame, lambda app: description(app)()),
     ]
-
-
-def _uplift(settings: Settings) -> int | None:
-    """The requests of a day for whoever signs up."""
-    return settings.tiers.registered.requests_per_day
 
 
 def _visits(visitors: Visitors) -> Visits:

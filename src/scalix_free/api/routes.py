@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final, cast
 
@@ -15,7 +15,7 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from scalix_free.api.completion import Completions
 from scalix_free.api.errors import BY_STATUS, ErrorWriter, framework_refusal
-from scalix_free.api.exchange import request_id_of, send_response, take_responder
+from scalix_free.api.exchange import headers_of, request_id_of, send_response, take_responder
 from scalix_free.api.free import Answer, as_response
 from scalix_free.api.operations import NOT_FOUND
 from scalix_free.core.errors import Code, Refusal
@@ -46,17 +46,25 @@ _ELSEWHERE: Final = Refusal(
 _BROKEN: Final = Refusal(code=Code.INTERNAL_ERROR, message="Failed to generate response.")
 
 
+Lost = Callable[[Request[Any, Any, Any], Refusal, int], Answer]
+"""The page with this status for somebody who went to an address with a browser."""
+
+
 def build_http(
     *,
     completions: Completions,
     routes: Sequence[HTTPRouteHandler],
     errors: ErrorWriter,
+    lost: Lost,
     version: str,
 ) -> ASGIApp:
-    """All routes, with one shape for whatever goes wrong in them."""
+    """All routes, with one shape for whatever goes wrong in them; people get a page."""
 
     def refuse(request: Request[Any, Any, Any], error: Exception) -> Answer:
-        response = errors.response(_refusal(request, error), request_id_of(request.scope))
+        refusal = _refusal(request, error)
+        response = errors.response(refusal, request_id_of(request.scope))
+        if headers_of(request.scope).get(b"sec-fetch-mode") == b"navigate":
+            return lost(request, refusal, response.status)
         return as_response(replace(response, head=response.head + _allow(error)))
 
     def _refusal(request: Request[Any, Any, Any], error: Exception) -> Refusal:

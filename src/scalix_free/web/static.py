@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 from litestar import Request, Response, get
-from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import Parameter
 
 KINDS: Final = {
     ".css": "text/css",
@@ -64,9 +62,14 @@ class Assets:
         """Where it is. Raises ``KeyError`` for what is not there."""
         return self._by_name[name].address
 
-    def at(self, address: str) -> Asset | None:
-        """What is there."""
-        return self._by_address.get(address)
+    @property
+    def addresses(self) -> Iterable[str]:
+        """Where they all are."""
+        return self._by_address
+
+    def at(self, address: str) -> Asset:
+        """What is there. Raises ``KeyError`` where nothing is."""
+        return self._by_address[address]
 
 
 def read_assets() -> Assets:
@@ -113,13 +116,9 @@ def _ending(name: str) -> str:
 def static_routes(assets: Assets) -> list[HTTPRouteHandler]:
     """They are all in memory: a few hundred kilobytes."""
 
-    @get("/static/{path:path}", include_in_schema=False)
-    async def static(
-        request: Request[Any, Any, Any], path: Annotated[str, Parameter(description="Its name")]
-    ) -> Response[bytes]:
-        asset = assets.at(f"/static/{path.lstrip('/')}")
-        if asset is None:
-            raise NotFoundException
+    @get([*assets.addresses], include_in_schema=False)
+    async def static(request: Request[Any, Any, Any]) -> Response[bytes]:
+        asset = assets.at(request.url.path)
         headers = {"cache-control": FOR_EVER, "vary": "accept-encoding"}
         body = asset.body
         if asset.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):

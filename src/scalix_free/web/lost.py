@@ -1,0 +1,12 @@
+"""The page for whoever went to an address that gives none."""
+
+from __future__ import annotations
+
+from scalix_free.core.errors import Refusal
+from scalix_free.web.frame import AnyRequest, Frame, Page
+
+
+def lost_page(frame: Frame, request: AnyRequest, refusal: Refusal, status: int) -> Page:
+    """Why there is nothing, and where to go on."""
+    shown = {"refusal": refusal, "status": status}
+    return frame.page(request, "lost.html", shown, status=status)
