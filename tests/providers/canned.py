@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -34,6 +34,8 @@ class Canned:
 
     base_url: str = ""
     heard: list[list[bytes]] = field(default_factory=list)
+    stop: Callable[[], None] = lambda: None
+    """Listen no more, and drop every connection."""
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
@@ -47,6 +49,7 @@ def reset(writer: asyncio.StreamWriter) -> None:
 async def canned(*answers: Answer) -> AsyncIterator[Canned]:
     """Give these answers, one a request, in order of arrival."""
     found, rest = Canned(), list(answers)
+    writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heard: list[bytes] = []
@@ -72,12 +75,20 @@ async def canned(*answers: Answer) -> AsyncIterator[Canned]:
                     await asyncio.sleep(0.001)
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         try:
             await serve(reader, writer)
         finally:
             writer.close()
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
+
+    def stop() -> None:
+        server.close()
+        for writer in writers:
+            writer.transport.abort()
+
+    found.stop = stop
     async with server:
         found.base_url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         yield found

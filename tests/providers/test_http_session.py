@@ -13,7 +13,14 @@ import uvloop
 from yarl import URL
 
 from scalix_free.providers import http_session
-from scalix_free.providers.http_session import Link, LinkError, Session, Target
+from scalix_free.providers.http_session import (
+    Link,
+    LinkError,
+    NotConnectedError,
+    Session,
+    Target,
+    UnansweredError,
+)
 from tests.providers.canned import CLOSE, WAIT, canned
 
 CERTIFICATE: Final = Path(__file__).parents[1] / "certificate.pem"
@@ -167,6 +174,20 @@ async def test_a_server_that_wants_to_close_is_not_asked_again(session: Session)
         for _ in range(2):
             assert await ask(session, server.base_url) == (200, b"hi")
         assert [len(heads) for heads in server.heard] == [1, 1]
+
+
+async def test_whether_anything_was_sent_is_told(session: Session) -> None:
+    """A question that went out on a kept connection was, though no new one comes about."""
+    async with canned([WHOLE], [WAIT]) as server:
+        assert await ask(session, server.base_url) == (200, b"hi")
+        asking = asyncio.create_task(ask(session, server.base_url))
+        while len(server.heard[0]) < 2:
+            await asyncio.sleep(0.001)
+        server.stop()
+        with pytest.raises(UnansweredError):
+            await asking
+    with pytest.raises(NotConnectedError):
+        await ask(session, server.base_url)
 
 
 async def test_a_connection_is_not_kept_for_ever(

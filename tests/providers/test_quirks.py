@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 from scalix_free.core.budget import DAY_MS, FOREVER_MS, Act, Extent, Finding, Window
 from scalix_free.core.errors import Kind
 from scalix_free.providers.failures import DAY_END, dialect_of, failure_inside, failure_of
-from scalix_free.providers.quirks import KEY_REST_MS
+from scalix_free.providers.quirks import KEY_REST_MS, PROXY
 
 NOW_MS: Final = 1_795_430_400_000
 MODEL, ACCOUNT = Extent.MODEL, Extent.ACCOUNT
@@ -331,6 +331,86 @@ def test_words_that_can_only_be_one_s_are_believed_of_a_provider_under_another_n
     (status, headers, body), (until, *_) = SHAPES["gemini, the day: its wait is not believed"]
     found = failure_of(status, headers, json.dumps(body).encode(), NOW_MS, dialect_of("mine"))
     assert list(found.findings) == [until]
+
+
+def litellm(kind: str, said: str, code: str) -> object:
+    """As LiteLLM 1.106.2 passes on what a provider has said."""
+    message = (
+        f"litellm.{kind}: {kind}: OpenAIException - {said}\n\nLiteLLM: model group 'm' failed with "
+        "the error above. No fallback was attempted."
+    )
+    return {"error": {"message": message, "type": None, "param": None, "code": code}}
+
+
+RESTS_FOR_5_S: Final = {
+    "error": {
+        "message": "No deployments available for selected model, Try again in 5 seconds. "
+        "Passed model=m.",
+        "type": "throttling_error",
+        "code": "429",
+    }
+}
+BY_PROXY: Final[Mapping[str, tuple[int, object, Kind, Sequence[Finding]]]] = {
+    "a key of a provider's": (
+        401,
+        litellm("AuthenticationError", "Incorrect API key provided: sk-x.", "401"),
+        Kind.REFUSED_KEY,
+        [retire(MODEL, KEY_REST_MS)],
+    ),
+    "the master key": (
+        401,
+        {"error": {"message": "Authentication Error, Invalid proxy server token", "code": "401"}},
+        Kind.REFUSED_KEY,
+        [retire(ACCOUNT, KEY_REST_MS)],
+    ),
+    "the master key, without a database": (
+        400,
+        {"error": {"message": "No connected db.", "type": "no_db_connection", "code": "400"}},
+        Kind.REFUSED_KEY,
+        [retire(ACCOUNT, KEY_REST_MS)],
+    ),
+    "no such model": (
+        400,
+        {"error": {"message": "/chat/completions: Invalid model name passed in model=m."}},
+        Kind.GONE,
+        [retire(MODEL, DAY_MS)],
+    ),
+    "a rest of its own": (429, RESTS_FOR_5_S, Kind.RATE_LIMITED, [rest(MODEL, 5_000)]),
+    "a budget of its own": (
+        429,
+        {"error": {"message": "Budget has been exceeded!", "type": "budget_exceeded"}},
+        Kind.RATE_LIMITED,
+        [rest(ACCOUNT, 3_600_000)],
+    ),
+    "a limit of somebody's": (
+        429,
+        litellm("RateLimitError", "Rate limit reached.", "429"),
+        Kind.RATE_LIMITED,
+        [Finding(MODEL, Act.BACK_OFF)],
+    ),
+    "an account's day, of which it may have more": (
+        429,
+        litellm("RateLimitError", "Rate limit exceeded: free-models-per-day.", "429"),
+        Kind.RATE_LIMITED,
+        [until_day_end(MODEL)],
+    ),
+    "a context": (
+        400,
+        litellm("ContextWindowExceededError", "maximum context length is 8192 tokens", "400"),
+        Kind.TOO_LONG,
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_PROXY)
+def test_what_a_proxy_passes_on_benches_the_model_and_what_it_says_itself_the_account(
+    name: str,
+) -> None:
+    status, body, kind, expected = BY_PROXY[name]
+    failure = failure_of(status, {}, json.dumps(body).encode(), NOW_MS, dialect_of(PROXY))
+    assert failure.kind is kind
+    assert list(failure.findings) == expected
 
 
 def test_no_time_is_told_that_is_not_believed() -> None:
