@@ -3,11 +3,12 @@
 import datetime
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from scalix_free.banner import banner, model_lines
 from scalix_free.runtime import LocalModel, Runtime
-from scalix_free.settings import Loaded, checks, shipped
+from scalix_free.settings import Loaded, ModelEntry, checks, shipped
 
 TODAY = datetime.date(2026, 11, 26)
 NOON = datetime.datetime(2026, 11, 26, 12, tzinfo=datetime.UTC).timestamp()
@@ -208,3 +209,37 @@ def test_on_its_day_a_model_is_gone(loaded: Load) -> None:
     )
 
     assert line.endswith("  gone since 2026-12-01; in its place gemini/gemini-3.5-flash-lite")
+
+
+# ── Pools of proxies ─────────────────────────────────────────────────────────────────────────
+
+ROOTS = "http://10.0.0.1:4000,http://10.0.0.2:4000"
+
+
+def test_a_pool_says_where_its_models_come_from(loaded: Load) -> None:
+    told = words(loaded("", LITELLM_PROXY_URL=ROOTS, GEMINI_API_KEY="k"))
+    assert told["Models"] == [
+        "litellm-proxy  the models that these proxies name, by least-connections: "
+        "http://10.0.0.1:4000, http://10.0.0.2:4000"
+    ]
+    assert told["Terms"] == [
+        "litellm-proxy will serve strangers, on the terms of your account there"
+    ]
+    assert told["Note"] == [
+        "GEMINI_API_KEY: not used, as models are asked by LITELLM_PROXY_URL alone"
+    ]
+
+
+def test_all_lines_say_how_each_proxy_is(loaded: Load) -> None:
+    settings = loaded("", LITELLM_PROXY_URL=ROOTS).settings
+    (pool,) = [entry for entry in settings.catalogue if entry.pool is not None]
+    behind = msgspec.structs.replace(
+        pool, name="litellm-proxy.x", models=(ModelEntry(id="litellm-proxy/a", model="a"),)
+    )
+    states = {"http://10.0.0.1:4000": "is well", "http://10.0.0.2:4000": "cannot be reached"}
+    lines = list(model_lines([pool, behind], None, TODAY, states))
+    assert lines == [
+        "litellm-proxy  the models that these proxies name, by least-connections: "
+        "http://10.0.0.1:4000 is well, http://10.0.0.2:4000 cannot be reached",
+        "litellm-proxy/a  ready (priority 100)",
+    ]

@@ -601,6 +601,17 @@ def test_config_shows_everything_but_secrets(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_models_asks_each_proxy_of_a_pool(tmp_path: Path) -> None:
+    told = scalix(tmp_path, "models", variables={"LITELLM_PROXY_URL": "http://127.0.0.1:1"})
+
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.splitlines()[0] == (
+        "litellm-proxy  the models that these proxies name, by least-connections: "
+        "http://127.0.0.1:1 cannot be reached"
+    )
+    assert "models are asked by LITELLM_PROXY_URL alone" in told.stdout
+
+
 def test_config_warns_of_variables_without_effect(tmp_path: Path) -> None:
     told = scalix(tmp_path, "config", variables=dict.fromkeys(VARIABLES, "a-value-not-shown"))
 

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from scalix_free.pooled import NEW_QUALITY, pooled
+from scalix_free.pooled import NEW_QUALITY, look_at_pools, pooled
 from scalix_free.providers.litellm_models import ProxyModel
 from scalix_free.settings import ModelEntry, Policy, ProviderEntry, ProviderLimits, Settings
 from tests.place import Place
+from tests.providers.instances import instances
 
 URL = "http://127.0.0.1:4000"
 
@@ -152,3 +153,23 @@ def test_what_is_gone_stays_gone_and_what_is_paid_for_is_called(at: Place) -> No
         known = by_status[status]  # type: ignore[index]
         (model,) = models(stood(at, ProxyModel(name="x", stands_for=known.id))).values()
         assert model.is_called is called, known.id
+
+
+async def test_whoever_looks_sees_each_instance_and_what_they_name(at: Place) -> None:
+    async with instances() as (gone, there):
+        await gone.close()
+        there.models = (FLASH, "anything")
+        roots = f"{gone.root},{there.root}"
+        having = at.settings("", LITELLM_PROXY_URL=roots)
+        catalogue, states = await look_at_pools(having)
+        assert states == {gone.root: "cannot be reached", there.root: "is well"}
+        own = [entry for entry in catalogue if entry.pool is not None]
+        assert {entry.name: [model.id for model in entry.models] for entry in own} == {
+            "litellm-proxy.gemini": [f"litellm-proxy/{FLASH}"],
+            "litellm-proxy": ["litellm-proxy/anything"],
+        }
+        await there.close()
+        catalogue, states = await look_at_pools(having)
+        assert set(states.values()) == {"cannot be reached"}
+        (bare,) = [entry for entry in catalogue if entry.pool is not None]
+        assert (bare.name, bare.models) == ("litellm-proxy", ())

@@ -12,6 +12,7 @@ from scalix_free.core.chat import ToolCall, Usage
 from scalix_free.core.errors import Kind
 from scalix_free.providers import openai_http
 from scalix_free.providers.http_session import Session
+from scalix_free.providers.labels import pseudonym
 from scalix_free.providers.openai_http import Endpoint, OpenAIHttp, open_session
 from tests.providers.canned import CLOSE, HEAD, LAST_CHUNK, RESET, WAIT, Answer, canned, chunk
 from tests.providers.hearing import BOTH, Heard, call, closed, hear, quiet
@@ -244,6 +245,20 @@ async def test_the_key_is_sent_and_little_else(world: World, session: Session) -
             "accept": "*/*",
             "accept-encoding": "identity",
         }
+
+
+async def test_only_who_keeps_books_is_told_who_asks(world: World, session: Session) -> None:
+    asked = call(streamed=True)._replace(caller=b"k" * 16, free=False, session_id="s-1")
+    for keeps_books in (False, True):
+        place = Endpoint(base_url=world.base_url, model="m", keeps_books=keeps_books)
+        async with OpenAIHttp(session, place, lambda: 0).open(asked) as reply:
+            while await reply.read():
+                pass
+    plain, told = [dict(seen.body) for seen in world.requests]
+    assert told.pop("user") == pseudonym(b"k" * 16)
+    assert told.pop("metadata") == {"free_tier": False, "session_id": "s-1"}
+    assert told == plain
+    assert b"k" * 16 not in pseudonym(b"k" * 16).encode()
 
 
 async def test_what_a_provider_sets_is_not_kept(
