@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from scalix_free.cli import main
 from scalix_free.litellm_import import translate
-from scalix_free.settings import load
 from scalix_free.settings.shipped import shipped
+from tests.place import Place
 
 FULL = """
 model_list:
@@ -104,22 +103,14 @@ def test_what_can_be_translated_is_a_configuration_of_ours(
 
 
 def test_the_service_loads_what_was_translated(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    at: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    without_sdk = yaml.safe_load(FULL)
-    without_sdk["model_list"] = [
-        row for row in without_sdk["model_list"] if row.get("model_name") != "claude"
-    ]
-    _, out, _ = run(yaml.safe_dump(without_sdk), tmp_path, capsys)
-    file = tmp_path / "scalix-free.toml"
-    file.write_text(out)
-    names = ("OPENAI_API_KEY", "MY_GEMINI_KEY", "PROVIDER_10_0_0_6_API_KEY")
-    settings = load(
-        config=file, data=tmp_path, environ=dict.fromkeys(names, "k"), cwd=tmp_path
-    ).settings
+    _, out, _ = run(FULL.replace("anthropic/", "groq/"), at.cwd, capsys)  # no SDK, no extra
+    names = ("OPENAI_API_KEY", "MY_GEMINI_KEY", "PROVIDER_10_0_0_6_API_KEY", "ANTHROPIC_API_KEY")
+    settings = at.settings(out, **dict.fromkeys(names, "k"))
 
     asked = {model.id for entry in settings.catalogue for model in entry.serves}
-    assert {"gpt-4o", "local", "local-2", "flash"} <= asked
+    assert {"gpt-4o", "local", "local-2", "flash", "claude"} <= asked
 
 
 def test_whatever_could_not_be_translated_is_named(
@@ -154,7 +145,7 @@ def models(*rows: dict[str, Any]) -> dict[str, Any]:
     return {"model_list": [{"model_name": "a", "litellm_params": row} for row in rows]}
 
 
-def test_two_keys_are_two_accounts() -> None:
+def test_two_keys_are_two_accounts(at: Place) -> None:
     found = translate(
         models(
             {"model": "groq/x", "api_key": "sk-1"},
@@ -172,6 +163,7 @@ def test_two_keys_are_two_accounts() -> None:
         ("groq", "env:GROQ_API_KEY", ["a", "a-3"]),
         ("groq-2", "env:GROQ_2_API_KEY", ["a-2"]),
     ]
+    at.settings(found.toml(), GROQ_API_KEY="k", GROQ_2_API_KEY="k")
 
 
 @pytest.mark.parametrize(

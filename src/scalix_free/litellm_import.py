@@ -188,7 +188,10 @@ def _provider(
         table["api_key"] = key
     account = (name, *table.items())
     if account not in found.providers:
-        found.providers[account] = Provider({"name": _name(found, name), **table})
+        ours = _name(found, name)
+        if row is not None and ours != name:  # by its name alone nobody knows it any more
+            table.setdefault("base_url", row.base_url)
+        found.providers[account] = Provider({"name": ours, **table})
     return found.providers[account], model
 
 
