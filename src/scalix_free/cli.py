@@ -55,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--model", help="the model to ask; otherwise the best one")
     quality = _command(commands, "quality", _quality, "ask the models a few questions, and count")
     quality.add_argument("model", nargs="?", help="the model to ask; otherwise all of them")
+    doctor = _command(commands, "doctor", _doctor, "look at everything that a deployment needs")
+    doctor.add_argument("--json", action="store_true", help="print the report as JSON")
+    doctor.add_argument("--offline", action="store_true", help="ask no provider")
     _command(commands, "models", _models, "show the models and their state")
     _command(commands, "config", _config, "show the effective configuration, secrets masked")
     _command(
@@ -122,6 +125,17 @@ def _quality(options: argparse.Namespace) -> int:
     from scalix_free.quality import quality  # noqa: PLC0415  (as above)
 
     return quality(_load(options).settings, options.model)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from scalix_free import doctor  # noqa: PLC0415  (as above)
+
+    try:
+        report = asyncio.run(doctor.examine(_load(options), offline=options.offline))
+    except SettingsError as error:
+        report = doctor.unreadable(error)
+    print(doctor.as_json(report) if options.json else doctor.as_text(report))
+    return doctor.EXIT[report.state]
 
 
 def _models(options: argparse.Namespace) -> int:
