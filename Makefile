@@ -33,7 +33,7 @@ system:                      ## Debian packages that test-all needs (root)
 
 test-all: $(VENV)/.test $(VENV)/.sdk $(CLIENTS)  ## what make test leaves out; a skip is a failure here
 	NO_SKIPS=1 $(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ]  # 5: none are left out
-	NO_SKIPS=1 $(VENV)/sdk/bin/python -m pytest -p tests.no_skips -m litellm $(ARGS) || [ $$? -eq 5 ]
+	NO_SKIPS=1 $(VENV)/sdk/bin/python -m pytest -p tests.no_skips -m litellm tests/providers $(ARGS) || [ $$? -eq 5 ]
 
 prove: $(VENV)/.test         ## every store of limits against the arithmetic, in 20,000 histories; takes long
 	$(PYTEST) -m proof $(ARGS)

@@ -121,7 +121,9 @@ def _bare(question: Mapping[str, Any], streamed: bool) -> Ask:
     import litellm  # noqa: PLC0415
 
     async def ask() -> None:
-        answer = await litellm.acompletion(**question)
+        # LiteLLM writes into the metadata that it is given.
+        about = dict(question["metadata"])
+        answer = await litellm.acompletion(**{**question, "metadata": about})
         if not streamed:
             text = answer.choices[0].message.content
         else:

@@ -191,10 +191,10 @@ class LiteLLMSdk:
             question |= {"stream": True, "stream_options": {"include_usage": True}}
         if call.output_tokens is not None:
             question["max_tokens"] = call.output_tokens
-        told = labels(call)
-        question |= told
+        question |= labels(call)
         if self._is_proxy:  # LiteLLM keeps metadata to itself, but this is for its own proxy
-            question["extra_body"] = {"metadata": told["metadata"]}
+            # Made anew: LiteLLM writes into what it is given.
+            question["extra_body"] = {"metadata": labels(call)["metadata"]}
         return question
 
     def complaint(self, status: int | None, text: str) -> Failure:
