@@ -43,7 +43,14 @@ LEAST_WAIT_MS: Final = 1_000
 """The clock of the budgets may be another than ours."""
 
 IN_VAIN: Final = frozenset(
-    {Kind.RATE_LIMITED, Kind.REFUSED_KEY, Kind.GONE, Kind.UNREACHABLE, Kind.TIMEOUT}
+    {
+        Kind.RATE_LIMITED,
+        Kind.REFUSED_KEY,
+        Kind.GONE,
+        Kind.UNREACHABLE,
+        Kind.LOST,
+        Kind.TIMEOUT,
+    }
 )
 """Failures after which a model is not asked any more; others count as wrong answers."""
 

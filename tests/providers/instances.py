@@ -17,8 +17,9 @@ class Instance:
     """What it does can be changed while it runs.
 
     ``how``: `answer`; `reset`, the connection before any answer; `cut`, in the middle of a body;
-    `silent`; or the number of a status. ``health`` is the status of its health check. ``asked`` are
-    the bodies it got, ``checked`` counts its health checks. It answers while ``gate`` is open.
+    `silent`; `frozen`, to health checks, too; or the number of a status. ``health`` is the status
+    of its health check, ``checked`` counts those. ``asked`` are the bodies that it got. It answers
+    while ``gate`` is open.
     """
 
     root: str = ""
@@ -57,6 +58,8 @@ class Instance:
 
     async def _health(self, request: web.Request) -> web.Response:
         self.checked += 1
+        if self.how == "frozen":
+            await asyncio.Event().wait()
         return web.Response(status=self.health if request.path == "/health/liveliness" else 404)
 
     async def _models(self, request: web.Request) -> web.Response:
@@ -85,7 +88,7 @@ class Instance:
         assert request.transport is not None
         if self.how.isdigit():
             return web.Response(status=int(self.how))
-        if self.how == "silent":
+        if self.how in {"silent", "frozen"}:
             await asyncio.Event().wait()
         if self.how == "reset":
             request.transport.abort()

@@ -13,6 +13,7 @@ from scalix_free.providers.balance import (
     MOST_MS,
     NEW,
     STEADY_MS,
+    WEIGHT,
     Balance,
     Seat,
     Sign,
@@ -101,7 +102,8 @@ def test_equals_are_asked_in_turn(
 
 
 @pytest.mark.parametrize(
-    ("sign", "times"), [(Sign.REFUSED, 1), (Sign.LOST, 2), (Sign.SILENT, 3), (Sign.FAILED, 6)]
+    ("sign", "times"),
+    [(Sign.REFUSED, 1), (Sign.LOST, 2), (Sign.HUNG, 2), (Sign.SILENT, 3), (Sign.FAILED, 6)],
 )
 def test_so_many_in_a_row_leave_an_instance_out(sign: Sign, times: int) -> None:
     assert seen(NEW, *[sign] * (times - 1)).serves
@@ -118,7 +120,7 @@ def test_where_all_fail_alike_nobody_is_an_outlier(sign: Sign) -> None:
 
 
 @pytest.mark.parametrize("others", [(), (OUT,), (OUT, ENDING)])
-@pytest.mark.parametrize("sign", [Sign.REFUSED, Sign.LOST, Sign.SILENT, Sign.FAILED])
+@pytest.mark.parametrize("sign", [*WEIGHT])
 def test_the_last_one_standing_stays(sign: Sign, others: tuple[Standing, ...]) -> None:
     last = seen(NEW, *[sign] * 9, others=others)
     assert last.serves

@@ -300,6 +300,17 @@ async def test_a_check_alone_finds_who_is_gone() -> None:
         assert not bench.pool.is_down
 
 
+async def test_a_check_alone_finds_who_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(litellm_proxy, "HEALTH_S", 0.05)
+    async with benched() as (bench, (frozen, _)):
+        frozen.how = "frozen"
+        await bench.pool.check()
+        assert bench.serving == [True, True], "it may be busy"
+        await bench.pool.check()
+        assert bench.serving == [False, True]
+        assert bench.removed == [(frozen.root, Sign.HUNG)]
+
+
 async def test_one_that_is_ending_goes_on_with_what_it_has_and_gets_no_more() -> None:
     async with benched() as (bench, (ending, other)):
         ending.gate.clear()

@@ -25,12 +25,19 @@ class Sign(enum.Enum):
     SILENT = "does not answer in time"
     LOST = "drops connections"
     REFUSED = "cannot be reached"
+    HUNG = "does not answer its health check in time"
     WELL = "is well"  # by its health check, like the next one
     ENDING = "says that it is ending"
 
 
 ENOUGH: Final = 6
-WEIGHT: Final = {Sign.FAILED: 1, Sign.SILENT: 2, Sign.LOST: 3, Sign.REFUSED: ENOUGH}
+WEIGHT: Final = {
+    Sign.FAILED: 1,
+    Sign.SILENT: 2,
+    Sign.HUNG: 3,
+    Sign.LOST: 3,
+    Sign.REFUSED: ENOUGH,
+}
 """Strikes in a row that leave an instance out: a connection that was refused is certain at once,
 six failures may be those of one model."""
 

@@ -180,7 +180,7 @@ class ProxyPool:
             ):
                 return Sign.WELL if response.status == 200 else Sign.ENDING
         except TimeoutError:
-            return Sign.SILENT
+            return Sign.HUNG
         except aiohttp.ClientConnectorError:
             return Sign.REFUSED
         except (aiohttp.ClientError, OSError):
