@@ -14,11 +14,18 @@ from scalix_free.api.routes import COMPLETIONS as NAMES
 from scalix_free.api.routes import build_http
 from tests.api.caller import Caller
 from tests.service import served
+from tests.web.test_pages import PAGES
 
 Json = dict[str, Any]
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
-NO_PART_OF_THE_API = {"/", "/docs", "/upgrade", "/verify", "/metrics", "/openapi.json"}
+NO_PART_OF_THE_API = {
+    *PAGES,
+    "/usage/delete",
+    "/metrics",
+    "/api/v1/admin/models",
+    "/openapi.json",
+}
 """Pages for people, what only operators see, and the description itself."""
 
 
