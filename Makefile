@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest -p tests.no_skips
-NODE   := clients/js tests/clients/openai-node tests/clients/ai-5 tests/clients/ai-6
+NODE   := clients/js clients/react tests/clients/openai-node tests/clients/ai-5 tests/clients/ai-6
 CLIENTS := $(VENV)/.litellm $(VENV)/.openai-1 $(VENV)/.langchain $(NODE:=/node_modules/.made)
 
 .PHONY: serve test check lint frontend system test-all prove bench storm mutants outage scarcity lock clean
@@ -57,7 +57,7 @@ lock:                        ## make the locks in requirements/ anew (needs uv)
 	./requirements/lock.sh
 
 clean:
-	rm -rf $(VENV) frontend/node_modules frontend/.tests $(NODE:=/node_modules)
+	rm -rf $(VENV) frontend/node_modules frontend/.tests $(NODE:=/node_modules) clients/react/.tests
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Scalix Free needs Python 3.11 or newer; try: make PYTHON=python3.12 serve")'

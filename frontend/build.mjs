@@ -15,6 +15,9 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const STATIC = join(HERE, "../src/scalix_free/web/static/elements");
 const ENTRIES = ["elements", "chat"];
 
+/** By this `scalix-free ui export` knows files of ours. */
+const MARK = "/*! Scalix Free: web elements. MIT. */";
+
 const COMMON = { bundle: true, absWorkingDir: HERE, charset: "utf8", logLevel: "warning" };
 
 async function bundles(folder) {
@@ -29,6 +32,7 @@ async function bundles(folder) {
       target: "es2022",
       minify: true,
       legalComments: "inline",
+      banner: { js: MARK },
       tsconfig: "tsconfig.json",
       write: false,
     });

@@ -92,7 +92,7 @@ export class ScalixBanner extends WatchingElement {
 
   readonly #dismiss = (): void => {
     remember(dismissed(remembered(), Date.now()));
-    this.record({ trigger: "NEAR_LIMIT", action: "dismissal", message_id: MESSAGE });
+    this.record({ trigger: "NEAR_LIMIT", action: "dismiss", message_id: MESSAGE });
     this.emit("scalix-dismiss", { trigger: "NEAR_LIMIT", message_id: MESSAGE });
     this.requestUpdate();
   };

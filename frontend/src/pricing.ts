@@ -12,6 +12,7 @@ import { base } from "./styles";
 import { count, money } from "./words";
 
 const MESSAGE = "pricing";
+const TRIGGER = "PRICE_PAGE";
 const UNAVAILABLE = "payments_unavailable";
 
 type Buying = "no" | "busy" | "lead" | "sent" | { error: string };
@@ -32,6 +33,7 @@ export class ScalixPricing extends ScalixElement {
     interval: { reflect: true },
     offer: { state: true },
     limits: { state: true },
+    plain: { state: true },
     buying: { state: true },
   };
 
@@ -46,6 +48,7 @@ export class ScalixPricing extends ScalixElement {
       fieldset label:has(:focus-visible) { outline: 3px solid var(--_accent); outline-offset: 2px; }
       fieldset input { position: absolute; opacity: 0; pointer-events: none; }
       .now { font-size: 2rem; font-weight: 700; letter-spacing: -0.02em; font-variant-numeric: tabular-nums; line-height: 1.2; }
+      .plain { justify-self: start; min-height: 2rem; padding: 0.125rem 0.75rem; font-size: var(--_small); font-weight: 400; }
       .why { display: grid; gap: 0.25rem; padding-inline-start: 1.25rem; list-style: disc; }
       .why-price { display: grid; gap: 0.375rem; }
       .scroll { overflow-x: auto; }
@@ -76,6 +79,8 @@ export class ScalixPricing extends ScalixElement {
   declare interval: Interval;
   declare protected offer: Offer | null;
   declare protected limits: Limits | null;
+  /** Whether the price is wanted without anything personal. */
+  declare protected plain: boolean;
   declare protected buying: Buying;
 
   constructor() {
@@ -83,20 +88,30 @@ export class ScalixPricing extends ScalixElement {
     this.interval = "month";
     this.offer = null;
     this.limits = null;
+    this.plain = false;
     this.buying = "no";
   }
 
   protected override willUpdate(changes: PropertyValues): void {
-    if ((changes.has("baseUrl") || changes.has("token")) && this.data === null) void this.#load();
+    const asks = changes.has("baseUrl") || changes.has("token") || changes.has("plain");
+    if (asks && this.data === null) void this.#load();
   }
 
   async #load(): Promise<void> {
     const { service } = this;
     if (service === null) return;
-    const [offer, limits] = await Promise.allSettled([service.offer(this.interval), service.limits()]);
+    const [offer, limits] = await Promise.allSettled([service.offer(this.interval, { plain: this.plain }), service.limits()]);
     if (offer.status === "fulfilled") this.offer = offer.value;
     if (limits.status === "fulfilled") this.limits = limits.value;
   }
+
+  protected override updated(): void {
+    if (this.#counted || (offerOf(this.data) ?? this.offer) === null) return;
+    this.#counted = true;
+    this.record({ trigger: TRIGGER, action: "impression", message_id: MESSAGE });
+  }
+
+  #counted = false;
 
   protected override render(): TemplateResult {
     const offer = offerOf(this.data) ?? this.offer;
@@ -135,6 +150,11 @@ export class ScalixPricing extends ScalixElement {
             </ul>`
         : nothing}
       ${notice === null ? nothing : html`<p class="muted" part="notice">${notice}</p>`}
+      ${this.service !== null && (this.plain || notice !== null)
+        ? html`<button type="button" class="plain" part="plain" @click=${() => (this.plain = !this.plain)}>
+            ${this.plain ? "Show my own price" : "Use the plain price"}
+          </button>`
+        : nothing}
     </div>`;
   }
 
@@ -156,8 +176,11 @@ export class ScalixPricing extends ScalixElement {
 
   #buy(): TemplateResult {
     const { buying } = this;
+    const closed = (offerOf(this.data) ?? this.offer)?.payments_available === false;
     if (buying === "sent") return html`<p role="status">Thank you. We will write to you, once, when Pro can be bought.</p>`;
-    if (buying === "lead") return this.#lead();
+    if (buying === "lead" || (closed && this.service !== null)) {
+      return html`${this.#lead()} ${typeof buying === "object" ? html`<p class="bad" role="alert">${buying.error}</p>` : nothing}`;
+    }
     return html`
       <button type="button" class="upgrade-button primary" part="upgrade" ?disabled=${buying === "busy"} @click=${this.#checkout}>
         Upgrade to Pro
@@ -178,7 +201,7 @@ export class ScalixPricing extends ScalixElement {
 
   readonly #checkout = async (): Promise<void> => {
     const { service, interval } = this;
-    this.record({ trigger: "NONE", action: "click", message_id: MESSAGE });
+    this.record({ trigger: TRIGGER, action: "click", message_id: MESSAGE });
     if (!this.emit("scalix-upgrade", { trigger: null, message_id: MESSAGE, interval })) return;
     if (service === null) return;
     this.buying = "busy";

@@ -1,6 +1,7 @@
 // When to speak of Pro: four triggers, each with its cap. Pure, over a memory that the browser keeps.
 
 import { keep, recall } from "./kept";
+import type { Offer } from "./shapes";
 
 export type Trigger = "FIRST_REQUEST" | "NEAR_LIMIT" | "AT_LIMIT" | "QUALITY_ISSUE";
 
@@ -11,6 +12,18 @@ export const TITLES: Record<Trigger, string> = {
   AT_LIMIT: "Upgrade to continue using Scalix",
   QUALITY_ISSUE: "Get better responses with Pro",
 };
+
+/** Under which name the offer has the words beside each title. */
+export const SCENARIOS: Record<Trigger, string> = {
+  FIRST_REQUEST: "FIRST_REQUEST",
+  NEAR_LIMIT: "NEAR_LIMIT",
+  AT_LIMIT: "LIMIT_EXCEEDED",
+  QUALITY_ISSUE: "QUALITY_UPGRADE",
+};
+
+export function titleOf(trigger: Trigger, offer: Offer | null): string {
+  return offer?.texts?.[trigger] ?? TITLES[trigger];
+}
 
 const DAY_MS = 86_400_000;
 const WEEK_MS = 7 * DAY_MS;

@@ -19,7 +19,7 @@ export const OFFLINE = "offline";
 
 export interface PromptEvent {
   trigger: string;
-  action: "impression" | "click" | "dismissal";
+  action: "impression" | "click" | "dismiss";
   message_id: string;
 }
 
@@ -42,8 +42,12 @@ export class Service {
     return this.#json<UsageReport>("GET", `${FREE}/usage?days=${days}`);
   }
 
-  offer(interval: "month" | "year"): Promise<Offer> {
-    return this.#json<Offer>("GET", `${FREE}/offer?interval=${interval}`);
+  /** In the words of one prompt, where one is named; `plain` is without anything personal. */
+  offer(interval: "month" | "year", wished: { trigger?: string; plain?: boolean } = {}): Promise<Offer> {
+    const asked = new URLSearchParams({ interval });
+    if (wished.trigger !== undefined) asked.set("trigger", wished.trigger);
+    if (wished.plain === true) asked.set("plain", "true");
+    return this.#json<Offer>("GET", `${FREE}/offer?${asked}`);
   }
 
   checkout(plan: string, interval: "month" | "year"): Promise<{ url: string }> {

@@ -73,7 +73,12 @@ export interface Price {
 export interface Offer {
   trigger: string | null;
   message: string;
-  call_to_action: string;
+  /** Null where nothing is sold: a welcome. */
+  call_to_action: string | null;
+  message_id?: string;
+  /** What stands on a prompt of each trigger, as the operator words it. */
+  texts?: Record<string, string>;
+  payments_available?: boolean;
   currency: string;
   monthly: Price;
   annual: Price;

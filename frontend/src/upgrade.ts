@@ -3,7 +3,7 @@
 import { css, html, nothing } from "lit";
 import type { PropertyValues, TemplateResult } from "lit";
 import { ScalixElement } from "./element";
-import { TITLES, dismissed, may, remember, remembered } from "./prompts";
+import { SCENARIOS, TITLES, dismissed, may, remember, remembered, titleOf } from "./prompts";
 import type { Trigger } from "./prompts";
 import type { Offer } from "./shapes";
 import { offerOf } from "./standing";
@@ -43,11 +43,14 @@ export class ScalixUpgrade extends ScalixElement {
   }
 
   protected override willUpdate(changes: PropertyValues): void {
-    if ((changes.has("baseUrl") || changes.has("token")) && this.data === null) void this.#load();
+    const asks = changes.has("baseUrl") || changes.has("token") || changes.has("trigger");
+    if (asks && this.data === null) void this.#load();
   }
 
   async #load(): Promise<void> {
-    this.fetched = (await this.service?.offer("month").catch(() => null)) ?? null;
+    const { trigger } = this;
+    const wished = trigger === null ? {} : { trigger: SCENARIOS[trigger] };
+    this.fetched = (await this.service?.offer("month", wished).catch(() => null)) ?? null;
   }
 
   get #occasion(): Trigger | null {
@@ -60,7 +63,7 @@ export class ScalixUpgrade extends ScalixElement {
   }
 
   get #messageId(): string {
-    return `upgrade-${(this.#occasion ?? "none").toLowerCase()}`;
+    return this.#offer?.message_id ?? `upgrade-${(this.#occasion ?? "none").toLowerCase()}`;
   }
 
   protected override updated(): void {
@@ -77,10 +80,11 @@ export class ScalixUpgrade extends ScalixElement {
     const occasion = this.#occasion;
     if (this.gone) return nothing;
     if (offer === null) return this.fallback();
-    const sells = occasion !== "FIRST_REQUEST";
+    const sells = occasion !== "FIRST_REQUEST" && offer.call_to_action !== null;
+    const title = occasion === null ? offer.message : titleOf(occasion, offer);
     return html`<section class="card prompt" part="prompt" aria-labelledby="title">
-      <h3 id="title" part="title">${occasion === null ? offer.message : TITLES[occasion]}</h3>
-      ${occasion === null || !sells ? nothing : html`<p>${offer.message}</p>`}
+      <h3 id="title" part="title">${title}</h3>
+      ${offer.message === title || !sells ? nothing : html`<p>${offer.message}</p>`}
       ${sells ? html`<p class="price" part="price">${priceWords(offer.monthly, offer.currency, "month")}</p>` : nothing}
       ${sells && isReduced(offer.monthly) && offer.notice !== null
         ? html`<p class="notice" part="notice">${offer.notice}</p>`
@@ -99,7 +103,7 @@ export class ScalixUpgrade extends ScalixElement {
     const trigger = this.#occasion;
     this.gone = true;
     if (trigger === "NEAR_LIMIT") remember(dismissed(remembered(), Date.now()));
-    this.record({ trigger: trigger ?? "NONE", action: "dismissal", message_id: this.#messageId });
+    this.record({ trigger: trigger ?? "NONE", action: "dismiss", message_id: this.#messageId });
     this.emit("scalix-dismiss", { trigger, message_id: this.#messageId });
   };
 }

@@ -58,6 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     doctor = _command(commands, "doctor", _doctor, "look at everything that a deployment needs")
     doctor.add_argument("--json", action="store_true", help="print the report as JSON")
     doctor.add_argument("--offline", action="store_true", help="ask no provider")
+    ui = commands.add_parser("ui", help="the web elements", description="The web elements.")
+    uses = ui.add_subparsers(required=True, metavar="COMMAND")
+    export = uses.add_parser("export", help="copy them into a folder, for an app of one's own")
+    export.add_argument("folder", type=Path, metavar="DIR", help="where to; made if it is missing")
+    export.set_defaults(command=_export)
     _command(commands, "models", _models, "show the models and their state")
     _command(commands, "config", _config, "show the effective configuration, secrets masked")
     _command(
@@ -136,6 +141,13 @@ def _doctor(options: argparse.Namespace) -> int:
         report = doctor.unreadable(error)
     print(doctor.as_json(report) if options.json else doctor.as_text(report))
     return doctor.EXIT[report.state]
+
+
+def _export(options: argparse.Namespace) -> int:
+    from scalix_free.ui import export  # noqa: PLC0415  (as above)
+
+    folder: Path = options.folder
+    return export(folder)
 
 
 def _models(options: argparse.Namespace) -> int:

@@ -1,14 +1,12 @@
 """Chromium for tests of elements, and a service whose only model is scripted."""
 
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
+from tests.browser.chromium import barriers_program, open_chromium
 from tests.elements.lone import Lone
-from tests.node import node_modules
 from tests.service import RunningService, provider, running_service
 from tests.world import RunningWorld
 
@@ -17,24 +15,15 @@ MODEL = "elements"
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's, without a sandbox, since tests run as root as well.
-
-    One for each file: while it runs a loop does in this thread, and no other test may await.
-    """
-    binary = shutil.which("chromium") or shutil.which("google-chrome")
-    if binary is None:
-        pytest.skip("there is no Chromium on this machine; get it by: sudo make system")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+    """One for each file: while it runs, a loop does in this thread, and no test may await."""
+    with open_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """The program that looks for barriers, as text."""
-    folder: Path = node_modules("frontend")
-    return (folder / "node_modules/axe-core/axe.min.js").read_text()
+    """The program that looks for barriers."""
+    return barriers_program()
 
 
 @pytest.fixture(scope="session")

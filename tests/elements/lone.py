@@ -59,9 +59,23 @@ class Lone:
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self._said.append(str(error)))
         self.page.on("request", self._request)
-        self.page.route(f"**{ADDRESS}", lambda route: _serve(route, body))
-        self.page.goto(url + ADDRESS)
+        self._url, self._body = url + ADDRESS, body
+        self.load()
+
+    def load(self) -> None:
+        """Open the page, or open it anew.
+
+        It alone is ours: while a browser may be answered by a test, it asks everybody not to
+        answer from memory.
+        """
+
+        def serve(route: Route) -> None:
+            _serve(route, self._body)
+
+        self.page.route(self._url, serve)
+        self.page.goto(self._url)
         self.page.wait_for_load_state("load")
+        self.page.unroute(self._url, serve)
 
     def find(self, selector: str) -> Locator:
         return self.page.locator(selector)

@@ -83,10 +83,10 @@ def test_a_sale_sent_away_leaves_the_count_and_stays_away(lone: Open) -> None:
     expect(page.find(".banner.warning .remaining")).to_have_text("3 requests remaining today")
     assert [(one["trigger"], one["action"]) for one in page.told()] == [
         ("NEAR_LIMIT", "impression"),
-        ("NEAR_LIMIT", "dismissal"),
+        ("NEAR_LIMIT", "dismiss"),
     ]
     assert page.heard("dismiss") == [{"trigger": "NEAR_LIMIT", "message_id": "banner"}]
-    page.page.reload()
+    page.load()
     page.give("scalix-banner", limits(hour=1, day=18))
     expect(page.find(".banner.warning .remaining")).to_have_text("2 requests remaining today")
     expect(page.find(".upgrade-button")).to_have_count(0)

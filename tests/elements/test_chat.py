@@ -51,13 +51,13 @@ def test_the_first_answer_is_greeted_once_ever(lone: Open) -> None:
     expect(page.find("[part=prompt]")).to_contain_text("20 free requests a day")
     expect(page.find("[part=prompt]")).not_to_contain_text("Pro")
     page.page.get_by_role("button", name="Got it").click()
-    page.page.reload()
+    page.load()
     say(page, "Hello again")
     answered(page)
     expect(page.find("[part=prompt]")).to_have_count(0)
     assert [(one["trigger"], one["action"]) for one in page.told()] == [
         ("FIRST_REQUEST", "impression"),
-        ("FIRST_REQUEST", "dismissal"),
+        ("FIRST_REQUEST", "dismiss"),
     ]
 
 
@@ -151,7 +151,7 @@ def test_at_the_limit_the_message_is_kept_and_three_ways_lead_on(lone: Open) -> 
     page.find("#later").fill("And then?")
     page.find("[part=hold]").click()
     expect(card).to_contain_text("This will be sent at")
-    page.page.reload()
+    page.load()
     expect(card).to_contain_text("And then?")
     page.page.get_by_role("button", name="Do not send it").click()
     expect(page.find("#later")).to_have_value("And then?")

@@ -37,7 +37,7 @@ def test_a_prompt_can_be_sent_away(lone: Open) -> None:
     page.find("[part=dismiss]").click()
 
     expect(page.find("[part=prompt]")).to_have_count(0)
-    assert [one["action"] for one in page.heard("prompt")] == ["impression", "dismissal"]
+    assert [one["action"] for one in page.heard("prompt")] == ["impression", "dismiss"]
 
 
 def test_a_welcome_sells_nothing(lone: Open) -> None:
@@ -111,3 +111,29 @@ def test_nobody_is_kept_out(lone: Open, scheme: str, width: int) -> None:
 
     assert page.barriers() == []
     assert page.run("document.documentElement.scrollWidth") == width
+
+
+def test_the_service_s_own_offer_and_what_it_is_told(lone: Open) -> None:
+    page = lone(
+        '<scalix-upgrade base-url="" trigger="AT_LIMIT"></scalix-upgrade>'
+        '<scalix-pricing base-url=""></scalix-pricing>'
+    )
+    expect(page.find("scalix-upgrade h3")).to_have_text("Upgrade to continue using Scalix")
+    expect(page.find("scalix-upgrade")).to_contain_text("Upgrade to continue your coding session")
+    expect(page.find("scalix-upgrade .upgrade-button")).to_contain_text("Upgrade Now")
+    expect(page.find("scalix-pricing .now")).to_have_text("$15.00")
+    expect(page.find("[part=why] li").first).to_have_text("List price $29.99.")
+    # Nothing can be bought without payments: an address can be left.
+    page.find("input[type=email]").fill("ada@example.org")
+    page.find("input[type=checkbox]").check()
+    with page.page.expect_response("**/api/v1/free/leads") as left:
+        page.page.get_by_role("button", name="Tell me").click()
+    assert left.value.status == 202
+    expect(page.find("[part=buy]")).to_contain_text("Thank you")
+    with page.page.expect_response("**/api/v1/free/events") as told:
+        page.find("scalix-upgrade [part=dismiss]").click()
+    assert told.value.status == 202
+    told_of = [(one["trigger"], one["action"]) for one in page.told()]
+    assert sorted(told_of[:2]) == [("AT_LIMIT", "impression"), ("PRICE_PAGE", "impression")]
+    assert told_of[2:] == [("AT_LIMIT", "dismiss")]
+    assert page.barriers() == []

@@ -69,7 +69,7 @@ def test_nothing_of_it_needs_what_the_policy_of_our_pages_forbids() -> None:
 
 
 def test_the_lock_is_exact_and_names_no_place() -> None:
-    for lock in ROOT.glob("frontend/package-lock.json"):
+    for lock in (ROOT / "frontend/package-lock.json", ROOT / "clients/react/package-lock.json"):
         text = lock.read_text()
         assert '"integrity"' in text
         assert '"resolved"' not in text

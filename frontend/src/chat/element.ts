@@ -4,7 +4,7 @@ import { html, nothing } from "lit";
 import type { PropertyValues, TemplateResult } from "lit";
 import { CHANGED } from "../element";
 import { keep, recall } from "../kept";
-import { TITLES, dismissed, isDismissed, may, remember, remembered } from "../prompts";
+import { SCENARIOS, dismissed, isDismissed, may, remember, remembered, titleOf } from "../prompts";
 import type { Trigger } from "../prompts";
 import { remaining, tighter } from "../remaining";
 import { Refused } from "../service";
@@ -175,6 +175,7 @@ export class ScalixChat extends WatchingElement {
     this.#running = controller;
     this.#sentences = new Sentences();
     this.prompt = null;
+    let due: string | null = "FIRST_REQUEST"; // a host that says nothing of it leaves it to us
     const writing = new Writing(asked, (exchange) => this.#put(exchange));
     try {
       await this.#session();
@@ -186,6 +187,7 @@ export class ScalixChat extends WatchingElement {
       };
       for await (const piece of this.#pieces(question, controller.signal)) {
         if (piece.kind === "text") this.#sentences.feed(piece.text);
+        if (piece.kind === "end" && piece.freeTier !== null) due = piece.freeTier.trigger;
         writing.add(piece);
         this.#speak(false);
       }
@@ -196,7 +198,7 @@ export class ScalixChat extends WatchingElement {
       this.#running = null;
       writing.close();
     }
-    this.#answered(asked.id);
+    this.#answered(asked.id, due);
   }
 
   #pieces(question: Question, signal: AbortSignal): AsyncGenerator<Piece> {
@@ -222,11 +224,11 @@ export class ScalixChat extends WatchingElement {
     }
   }
 
-  #answered(id: string): void {
+  #answered(id: string, due: string | null): void {
     const exchange = this.exchanges.find((one) => one.id === id);
     this.#speak(true, exchange);
     this.emit(CHANGED, { state: exchange?.state ?? "refused", receipt: exchange?.receipt ?? null });
-    if (exchange?.state === "done") this.#suggest(exchange);
+    if (exchange?.state === "done") this.#suggest(exchange, due);
   }
 
   /** An identity of one's own, so that receipts are one's own too. Without one the address counts. */
@@ -253,14 +255,15 @@ export class ScalixChat extends WatchingElement {
     if (question !== "") this.draft = question;
     this.limit = { error, resetAt };
     this.record({ trigger: "AT_LIMIT", action: "impression", message_id: "chat-limit" });
-    void this.#loadOffer();
+    void this.#loadOffer("AT_LIMIT");
     this.#wait();
   }
 
-  async #loadOffer(): Promise<void> {
-    const given = offerOf(this.data);
-    if (given !== null) this.offer = given;
-    else this.offer ??= (await this.service?.offer("month").catch(() => null)) ?? null;
+  async #loadOffer(trigger: Trigger): Promise<void> {
+    this.offer = offerOf(this.data);
+    if (this.offer !== null) return;
+    const asked = this.service?.offer("month", { trigger: SCENARIOS[trigger] });
+    this.offer = (await asked?.catch(() => null)) ?? null;
   }
 
   /** Wake when the limit gives something back, and send what was kept for then. */
@@ -312,13 +315,16 @@ export class ScalixChat extends WatchingElement {
 
   // ── Prompts ───────────────────────────────────────────────────────────────────────────────
 
-  #suggest(exchange: Exchange): void {
+  /** What is due by the answer itself, unless this browser has had its share of it. */
+  #suggest(exchange: Exchange, due: string | null): void {
     const nowMs = Date.now();
-    const trigger = letsDown(exchange) === null ? "FIRST_REQUEST" : "QUALITY_ISSUE";
+    const bad = letsDown(exchange) !== null || due === "QUALITY_ISSUE";
+    if (!bad && due !== "FIRST_REQUEST") return;
+    const trigger = bad ? "QUALITY_ISSUE" : "FIRST_REQUEST";
     if (!may({ trigger, nowMs })) return;
     this.prompt = { id: exchange.id, trigger };
     this.record({ trigger, action: "impression", message_id: `chat-${trigger.toLowerCase()}` });
-    if (trigger === "QUALITY_ISSUE") void this.#loadOffer();
+    if (trigger === "QUALITY_ISSUE") void this.#loadOffer(trigger);
   }
 
   #promptCard(exchange: Exchange): TemplateResult | typeof nothing {
@@ -328,22 +334,23 @@ export class ScalixChat extends WatchingElement {
     const message = `chat-${trigger.toLowerCase()}`;
     const away = (): void => {
       this.prompt = null;
-      this.record({ trigger, action: "dismissal", message_id: message });
+      this.record({ trigger, action: "dismiss", message_id: message });
       this.emit("scalix-dismiss", { trigger, message_id: message });
     };
     if (trigger === "FIRST_REQUEST") {
       return html`<aside class="card prompt" part="prompt" aria-label="Welcome">
-        <h3>${TITLES.FIRST_REQUEST}</h3>
+        <h3>${titleOf("FIRST_REQUEST", this.offer)}</h3>
         <p>${this.#welcome()}</p>
         <button type="button" @click=${away}>Got it</button>
       </aside>`;
     }
     return html`<aside class="card prompt" part="prompt" aria-label="About this answer">
-      <h3>${TITLES.QUALITY_ISSUE}</h3>
+      <h3>${titleOf("QUALITY_ISSUE", this.offer)}</h3>
       <p>${whyQuality(exchange)}</p>
+      ${this.offer === null ? nothing : html`<p>${this.offer.message}</p>`}
       <div class="row">
         <button type="button" ?disabled=${this.#running !== null} @click=${() => void this.#again(exchange)}>Try another free model</button>
-        <button type="button" @click=${() => this.upgrade(trigger, message)}>Upgrade for Better AI</button>
+        <button type="button" @click=${() => this.upgrade(trigger, message)}>${this.offer?.call_to_action ?? "Upgrade for Better AI"}</button>
         <button type="button" class="quiet" @click=${away}>Not now</button>
       </div>
     </aside>`;
@@ -377,7 +384,7 @@ export class ScalixChat extends WatchingElement {
     const request_id = exchange.receipt?.requestId ?? null;
     this.emit("scalix-feedback", { request_id, rating });
     if (request_id !== null) await this.service?.rate(request_id, rating).catch(() => undefined);
-    if (rating === -1) this.#suggest(rated);
+    if (rating === -1) this.#suggest(rated, null);
   }
 
   async #copy(text: string, id: string): Promise<void> {
@@ -661,7 +668,7 @@ export class ScalixChat extends WatchingElement {
 
   readonly #dismissNear = (): void => {
     remember(dismissed(remembered(), Date.now()));
-    this.record({ trigger: "NEAR_LIMIT", action: "dismissal", message_id: "chat-quota" });
+    this.record({ trigger: "NEAR_LIMIT", action: "dismiss", message_id: "chat-quota" });
     this.emit("scalix-dismiss", { trigger: "NEAR_LIMIT", message_id: "chat-quota" });
     this.requestUpdate();
   };

@@ -3,7 +3,7 @@
 import { html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { moment } from "../element";
-import { TITLES } from "../prompts";
+import { titleOf } from "../prompts";
 import type { Offer, ServiceError } from "../shapes";
 import { clock, count, wait } from "../words";
 import type { Held } from "./held";
@@ -33,7 +33,7 @@ export interface LimitCard {
 
 export function limitCard(card: LimitCard): TemplateResult {
   return html`<section class="card limit" part="limit" aria-labelledby="limit-title">
-    <h3 id="limit-title" tabindex="-1">${TITLES.AT_LIMIT}</h3>
+    <h3 id="limit-title" tabindex="-1">${titleOf("AT_LIMIT", card.offer)}</h3>
     <p>${words(card)}</p>
     ${card.held === null ? kept(card) : waiting(card, card.held)}
     <div class="row">
