@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scalix_free.admission.quotas import tier_policy
 from scalix_free.core.caller import Caller, Tier
@@ -13,7 +15,7 @@ from scalix_free.core.funnel import Trigger
 from scalix_free.core.ledger import Level, Subject
 from scalix_free.core.standing import Standing
 from scalix_free.growth.prompts import Prompts
-from scalix_free.growth.triggers import DAY_MS, EVER_MS, due, of_refusal
+from scalix_free.growth.triggers import DAY_MS, EVER_MS, due, is_in_the_middle, of_refusal
 from tests.core.held_clock import NOON, HeldClock
 
 HOUR_MS = 3_600_000
@@ -73,6 +75,23 @@ def called_for(hour: int, day: int, attempts: int = 1, regenerations: int = 0) -
 )
 def test_by_what_is_left(hour: int, day: int, triggers: list[str]) -> None:
     assert called_for(hour, day) == triggers
+
+
+@given(st.integers(0, 6), st.integers(0, 21))
+def test_in_the_middle_nothing_is_due(hour: int, day: int) -> None:
+    found = standing(hour, day)
+    if is_in_the_middle(found):
+        assert list(due(found, OWN, attempts=1, regenerations=0)) == []
+
+
+def test_most_answers_are_in_the_middle() -> None:
+    policy = tier_policy(
+        "wide", requests_per_hour=None, requests_per_day=50, tokens_per_day=None, concurrent=None
+    )
+    levels = {n: Level(policy.limits[1], n, None) for n in range(51)}
+    middle = [n for n, level in levels.items() if is_in_the_middle(Standing(TIER, [level], NOON))]
+    assert middle == list(range(2, 45))
+    assert is_in_the_middle(Standing(TIER, [], NOON))
 
 
 def test_by_the_way_to_the_answer() -> None:

@@ -16,7 +16,14 @@ from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.funnel import Trigger
 from scalix_free.core.ports import Clock, Once
 from scalix_free.core.standing import Standing
-from scalix_free.growth.triggers import DAY_MS, Due, due, quality_issue
+from scalix_free.growth.triggers import (
+    DAY_MS,
+    DEPTH,
+    Due,
+    due,
+    is_in_the_middle,
+    quality_issue,
+)
 
 MOST_KNOWN: Final = 10_000
 """People, and prompts, that one worker remembers."""
@@ -45,6 +52,8 @@ class Prompts:
         regenerations = 0
         if call.fresh or own in self._again:
             regenerations = self._regenerated(own, call)
+        elif attempts <= DEPTH and is_in_the_middle(standing):
+            return ()
         found = due(standing, own, attempts=attempts, regenerations=regenerations)
         return [one for one in found if self._shown.get(one.key, 0) <= now_ms]
 

@@ -25,6 +25,8 @@ EVER_MS: Final = 30 * DAY_MS
 REGENERATIONS: Final = 2
 DEPTH: Final = 2
 """So many models failed before the one that answered."""
+NEAR: Final = 5
+"""With more left nobody is near a limit; see ``Standing.near_limit``."""
 HARDLY_ANY: Final = 10
 """At most a tenth of the window."""
 
@@ -54,6 +56,18 @@ def due(standing: Standing, own: bytes, *, attempts: int, regenerations: int) ->
             yield Due(Trigger.NEAR_LIMIT, key, limit.window_ms)
     if attempts > DEPTH or regenerations >= REGENERATIONS:
         yield quality_issue(own)
+
+
+def is_in_the_middle(standing: Standing) -> bool:
+    """Whether somebody is surely neither at the beginning of their limits nor near the end.
+
+    What most answers find; to be asked first, since it costs next to nothing.
+    """
+    binding = standing.binding
+    if binding is None:
+        return True
+    limit, used, _ = binding
+    return used > 1 and limit.most is not None and limit.most - used > NEAR
 
 
 def quality_issue(own: bytes) -> Due:
