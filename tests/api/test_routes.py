@@ -12,6 +12,12 @@ READERS = [
     "/v1/models/scalix-free",
     "/api/v1/free/limits",
     "/v1/free/quota",
+    "/api/v1/free/usage",
+    "/api/v1/free/offer",
+    "/v1/usage",
+    "/v1/user/info",
+    "/v1/language-model-catalog",
+    "/llms.txt",
     "/health",
     "/health/live",
     "/health/ready",
@@ -38,8 +44,6 @@ def test_what_is_not_offered_names_what_is(caller: Caller, path: str, method: st
         "/V1/CHAT/COMPLETIONS",
         "/v1//chat/completions",
         "/api/v1/free/nothing",
-        "/static/../settings.py",
-        "/static/%2e%2e/reference.html",
         "/%00",
         "/%ff%fe",
         "/%F0%9F%98%80",
@@ -53,6 +57,12 @@ def test_what_is_not_there_is_not_found(caller: Caller, path: str, method: str) 
     response = caller.request(method, path)
     refused(response, 404, "not_found")
     assert our_headers(response) == {"x-request-id"}
+
+
+@pytest.mark.parametrize("path", ["/static/../settings.py", "/static/%2e%2e/reference.html"])
+def test_nothing_is_read_from_beside_the_files_of_pages(caller: Caller, path: str) -> None:
+    refused(caller.request("GET", path), 404, "not_found")
+    assert caller.request("POST", path).status_code in (404, 405)
 
 
 @pytest.mark.parametrize("path", READERS)
