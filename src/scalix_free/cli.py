@@ -63,6 +63,12 @@ def _parser() -> argparse.ArgumentParser:
     export = uses.add_parser("export", help="copy them into a folder, for an app of one's own")
     export.add_argument("folder", type=Path, metavar="DIR", help="where to; made if it is missing")
     export.set_defaults(command=_export)
+    usage = _command(commands, "usage", _usage, "show what one has used of a running service")
+    usage.add_argument("--url", help="where it is; otherwise server.public_url")
+    usage.add_argument(
+        "--key", help="a key or token, or env:NAME, or file:PATH; otherwise the address counts"
+    )
+    usage.add_argument("--json", action="store_true", help="print it as JSON")
     _command(commands, "models", _models, "show the models and their state")
     _command(commands, "config", _config, "show the effective configuration, secrets masked")
     _command(
@@ -148,6 +154,29 @@ def _export(options: argparse.Namespace) -> int:
 
     folder: Path = options.folder
     return export(folder)
+
+
+def _usage(options: argparse.Namespace) -> int:
+    from scalix_free import meter  # noqa: PLC0415  (as above)
+
+    url = options.url or _load(options).settings.server.public_url
+    try:
+        report = meter.fetch(url.rstrip("/"), _key(options.key))
+    except (meter.Unanswered, OSError) as error:
+        print(f"scalix-free: {error}", file=sys.stderr)
+        return FAILED
+    print(meter.as_json(report) if options.json else meter.drawn(report))
+    return 0
+
+
+def _key(written: str | None) -> str | None:
+    """A key that may stand elsewhere: what is on the command line, others can read."""
+    kind, _, place = (written or "").partition(":")
+    if kind == "env":
+        return os.environ.get(place)
+    if kind == "file":
+        return Path(place).read_text("utf-8").strip()
+    return written
 
 
 def _models(options: argparse.Namespace) -> int:
