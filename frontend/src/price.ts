@@ -17,9 +17,10 @@ export function priceWords({ price, renewal }: Price, currency: string, interval
 
 /** "10 % off: You are near your limit. Until 1 December." */
 export function discountWords({ percent, reason, expires_at }: Discount): string {
-  const sentence = reason === "" ? "" : `: ${reason.replace(/[.\s]+$/, "")}`;
-  const until = expires_at === null ? "" : ` Until ${dateOf(expires_at)}.`;
-  return `${percent} % off${sentence}.${until}`;
+  const because = reason.replace(/[.\s]+$/, "");
+  const off = `${percent} % off`;
+  const sentence = because === "" ? off : because.startsWith(off) ? because : `${off}: ${because}`;
+  return `${sentence}.${expires_at === null ? "" : ` Until ${dateOf(expires_at)}.`}`;
 }
 
 function dateOf(iso: string): string {

@@ -54,7 +54,7 @@ export class ScalixPricing extends ScalixElement {
       .scroll { overflow-x: auto; }
       table { width: 100%; border-collapse: collapse; }
       th, td { padding: 0.5rem 0.75rem; border-top: 1px solid var(--_line); text-align: start; }
-      thead th { border-top: 0; }
+      thead th, thead td { border-top: 0; }
       tbody th { font-weight: 500; padding-inline-start: 0; }
       th:last-child, td:last-child { background: var(--_accent-soft); }
       .offer { display: grid; gap: 1.25rem; }

@@ -73,8 +73,11 @@ export class Service {
 
   /** Told and forgotten: what is not counted harms nobody. */
   tell(event: PromptEvent): void {
-    const init: RequestInit = { ...this.#init("POST", event), keepalive: true };
-    void fetch(`${this.#base}${FREE}/events`, init).catch(() => undefined);
+    // Only a click may lead away from the page. What is kept alive for that counts as open for long.
+    const init: RequestInit = { ...this.#init("POST", event), keepalive: event.action === "click" };
+    void fetch(`${this.#base}${FREE}/events`, init)
+      .then((response) => response.text())
+      .catch(() => undefined);
   }
 
   /** The raw answer of a completion; refusals before the first byte are thrown. */

@@ -140,7 +140,7 @@ function shared(): TemplateResult {
 }
 
 function receipts(rows: Receipt[]): TemplateResult {
-  if (rows.length === 0) return html`<p class="muted">No requests yet. Your receipts will stand here.</p>`;
+  if (rows.length === 0) return html`<p class="muted">No receipts yet: each request leaves one here, a moment after it.</p>`;
   const now = new Date();
   return html`<div class="receipts" part="receipts">
     <h4>${rows.length === 1 ? "The last request" : `The last ${rows.length} requests`}</h4>

@@ -54,6 +54,10 @@ test("a price says what it becomes", () => {
 
   assert.equal(priceWords(price, "USD", "month"), "$14.99 for the first month, then $29.99 a month");
   assert.equal(priceWords({ ...price, price: "29.99" }, "USD", "month"), "$29.99 a month");
+  assert.equal(
+    discountWords({ code: "first_month", kind: "promotion", percent: 50, reason: "50 % off the first month", expires_at: null }),
+    "50 % off the first month.",
+  );
   assert.match(
     discountWords({ code: "near_limit", kind: "personal", percent: 10, reason: "You are near your limit.", expires_at: "2026-12-01T12:00:00Z" }),
     /^10 % off: You are near your limit\. Until .*2026\.$/,
