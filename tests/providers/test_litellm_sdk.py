@@ -298,16 +298,21 @@ async def test_a_read_that_is_cancelled_loses_nothing() -> None:
 
 
 async def test_who_is_cancelled_while_asking_hangs_up() -> None:
+    asking = asyncio.Event()
+
     class Hanging(Script):
         async def ask(self, question: Mapping[str, object], witness: Witness) -> Script:
             witness.answers(200, EVENTS, self._hang_up)
+            asking.set()
             await asyncio.Event().wait()
             raise AssertionError
 
     script = Hanging()
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.01):
-            await hear(backend(script), streamed=True)
+    task = asyncio.create_task(hear(backend(script), streamed=True))
+    await asking.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
     assert script.closed == ["connection"]
 
 
