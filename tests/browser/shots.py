@@ -61,6 +61,7 @@ def main() -> None:
         open_chromium() as browser,
     ):
         for name, script, state_name, theme, width in SHOTS:
+            world.behave(MODEL, "normal")
             state = (SCRIPTED if script else STATES)[state_name]
             wishes = {
                 "java_script_enabled": script,
