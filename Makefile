@@ -50,7 +50,7 @@ mutants: $(VENV)/.mutants    ## whether the tests of the limits notice when one 
 outage: $(VENV)/.test        ## limits while their server is away for a minute, three replicas; some four minutes
 	$(BIN)/python -m benchmarks.outage $(ARGS)
 
-scarcity: $(VENV)/.litellm   ## a day of scarce budgets, for this service and for its rivals; an hour and a half
+scarcity: $(VENV)/.litellm   ## a day of scarce budgets, for this service and for its rivals; two hours
 	$(BIN)/python -m benchmarks.scarcity $(ARGS)
 
 lock:                        ## make the locks in requirements/ anew (needs uv)

@@ -21,9 +21,10 @@ LITELLM: Final = (
     "usage-based-routing-v2",
     "latency-based-routing",
 )
-LITELLM_FACTOR: Final = 30.0
-"""It computes for some 20 ms a call, and people who are refused ask again: at the day's peak 120
-times faster that is more than a core, and from then on nobody is answered in time."""
+LITELLM_FACTOR: Final = 60.0
+"""It computes for some 20 ms a call, and people who are refused ask again: 120 times faster that is
+a core at the day's peak, and from then on nobody is answered in time. So is half of it on a machine
+that is busy with something else."""
 
 
 @dataclass(frozen=True, slots=True)
