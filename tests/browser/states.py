@@ -322,6 +322,7 @@ def chat_stopped(stage: Stage) -> None:
     said(stage, "Slowly")
     stage.world.at_gate("fault:slow")
     stage.world.step_gate("fault:slow")
+    expect(stage.window.find("scalix-chat .answer .text")).to_be_visible()
     stage.window.page.get_by_role("button", name="Stop").click()
     expect(stage.window.find("scalix-chat .receipt")).to_contain_text("stopped")
 
