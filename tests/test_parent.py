@@ -150,7 +150,7 @@ def test_the_banner_says_where_to_go_and_what_holds(tmp_path: Path, world: Runni
     assert port
     assert set(re.findall(r"http://[^/\s]+", banner)) == {f"http://127.0.0.1:{port}"}
     assert f"base_url http://127.0.0.1:{port}/v1   api_key free   model scalix-free" in banner
-    assert f"http://127.0.0.1:{port}/docs" in banner
+    assert f"http://127.0.0.1:{port}/ " in banner
     assert f"data in {tmp_path}/data" in banner
     assert "5 requests per hour, 20 per day, 5,000 tokens per day, 2 at once" in banner
     assert re.search(r"Models +world/one  ready", banner)
