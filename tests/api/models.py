@@ -59,10 +59,10 @@ class Fresh:
             time.sleep(0.005)
 
     def aborted(self, within_s: float = 1.0) -> bool:
-        """Wait for the end of its only answer; whether the client left before it."""
+        """Wait for the end of its answers; whether the client left before each."""
         requests = self.world.requests
-        (index,) = [i for i, seen in enumerate(requests) if seen.model == self.name]
-        return self.world.aborted(index, timeout=within_s)
+        mine = [i for i, seen in enumerate(requests) if seen.model == self.name]
+        return bool(mine) and all(self.world.aborted(i, timeout=within_s) for i in mine)
 
 
 def fresh_models(world: RunningWorld) -> Iterator[Fresh]:
