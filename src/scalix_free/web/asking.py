@@ -18,6 +18,7 @@ from scalix_free.core.chat import Call
 from scalix_free.core.errors import Code, Failure, Refusal
 from scalix_free.core.standing import Standing
 from scalix_free.serve import Answer, Refused, Service, Sessions
+from scalix_free.serve.answering import FAILURES
 from scalix_free.web.frame import AnyRequest
 from scalix_free.web.markdown import render
 from scalix_free.web.visits import Visits
@@ -85,15 +86,6 @@ class Asked:
 
 
 LIMITS: Final = frozenset({Code.HOURLY_LIMIT, Code.DAILY_LIMIT, Code.TOKEN_LIMIT})
-FAILURES: Final = frozenset(
-    {
-        Code.UPSTREAM_ERROR,
-        Code.UPSTREAM_TIMEOUT,
-        Code.NO_FREE_MODEL,
-        Code.STORE_UNAVAILABLE,
-        Code.DRAINING,
-    }
-)
 
 CUT: Final = {
     "length": "The answer has reached its greatest length and ends here.",
