@@ -18,6 +18,11 @@ PATIENCE_MS = 15_000
 OVERRIDES = {"server.trusted_proxies": ["127.0.0.0/8"], "caches.answers.ttl_s": 0}
 
 
+def model_of(fault: str) -> str:
+    """Whose gate only the pages' tests open, since the world is everybody's."""
+    return MODEL if fault == NORMAL else f"{MODEL}-{fault}"
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """One for each file: while it runs, a loop does in this thread, and no test may await."""
@@ -42,7 +47,9 @@ def paged(
 
         def of(fault: str) -> RunningService:
             if fault not in known:
-                model = MODEL if fault == NORMAL else f"fault:{fault}"
+                model = model_of(fault)
+                if fault != NORMAL:
+                    world.behave(model, fault)
                 toml = provider(world.base_url, [{"id": f"world/{MODEL}", "model": model}])
                 folder = tmp_path_factory.mktemp("paged")
                 known[fault] = running.enter_context(running_service(folder, toml, OVERRIDES))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import MODEL, NORMAL
+from tests.browser.conftest import MODEL, NORMAL, model_of
 from tests.browser.window import Window
 from tests.world import Behaviour, RunningWorld
 
@@ -320,8 +320,7 @@ def chat_streamed(stage: Stage) -> None:
 
 def chat_stopped(stage: Stage) -> None:
     said(stage, "Slowly")
-    stage.world.at_gate("fault:slow")
-    stage.world.step_gate("fault:slow")
+    stage.world.step_gate(model_of("slow"))
     expect(stage.window.find("scalix-chat .answer .text")).to_be_visible()
     stage.window.page.get_by_role("button", name="Stop").click()
     expect(stage.window.find("scalix-chat .receipt")).to_contain_text("stopped")
