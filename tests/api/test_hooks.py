@@ -338,22 +338,24 @@ async def test_an_answer_of_the_proxy_is_a_receipt_like_any_other(proxy: Proxy) 
         f"{proxy.url}/api/v1/free/session", headers={"x-forwarded-for": proxy.address}
     )
     proxy.credential = f"Bearer {session.json()['token']}"
-    rid = next(ids)
-    await proxy.admit(rid)
-    event = proxy.event(rid)
-    await proxy.report(event, event)
+    first, second = next(ids), next(ids)
+    for rid in (first, second):
+        await proxy.admit(rid, turn="the same turn")
+        event = proxy.event(rid)
+        await proxy.report(event, event)
     headers = {"x-forwarded-for": proxy.address, "authorization": proxy.credential}
     receipts: list[Body] = []
     for _ in range(100):  # it is written down within a second
         used = await proxy.client.get(f"{proxy.url}/api/v1/free/usage", headers=headers)
         receipts = used.json()["receipts"]
-        if receipts:
+        if len(receipts) == 2:
             break
         await asyncio.sleep(0.05)
 
-    (receipt,) = receipts
-    assert receipt["request_id"] == f"req_{rid}"
-    assert receipt["model"] == "world/good"
+    charged = {one["request_id"]: one["charged_requests"] for one in receipts}
+    assert charged == {f"req_{first}": 1, f"req_{second}": 0}
+    assert {one["model"] for one in receipts} == {"world/good"}
+    assert {one["charged_tokens"] for one in receipts} == {42}
 
 
 async def test_who_was_let_down_by_a_model_is_asked_for_it_last(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.caller import Caller
+from tests.api.caller import COMPLETIONS, Caller, question
 from tests.api.envelope import our_headers, refused
 from tests.api.models import GOOD
 from tests.api.test_session import as_bearer, token_of
@@ -80,6 +80,22 @@ def test_a_session_sees_days_and_receipts(caller: Caller) -> None:
     tokens = sum(receipt["charged_tokens"] for receipt in told["receipts"])
     assert sum(day["tokens"] for day in told["days"]) == tokens
     assert told["windows"][0]["used"] == 2
+
+
+def test_a_turn_that_is_asked_again_is_charged_by_one_receipt(caller: Caller) -> None:
+    mine = as_bearer(caller, token_of(caller))
+    for _ in range(2):
+        body = question(model=GOOD, temperature=0.5)
+        answer = mine.request("POST", COMPLETIONS, json=body, headers={"idempotency-key": "turn"})
+        assert answer.status_code == 200
+    told = once(mine, lambda told: len(told["receipts"]) == 2)
+
+    second, first = told["receipts"]
+    assert [first["charged_requests"], second["charged_requests"]] == [1, 0]
+    assert first["charged_tokens"] == second["charged_tokens"] > 0
+    windows = {window["name"]: window["used"] for window in told["windows"]}
+    assert sum(day["requests"] for day in told["days"]) == windows["requests_day"] == 1
+    assert sum(day["tokens"] for day in told["days"]) == windows["tokens_day"]
 
 
 def test_without_a_credential_there_are_sums_only(caller: Caller) -> None:

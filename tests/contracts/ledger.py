@@ -345,6 +345,35 @@ class LedgerContract:
         assert await ledger.admit(asking(1)) == first
         assert used(await ledger.peek(ANN)) == [1, 1, 100, 1]
 
+    async def test_who_is_spared_is_told_so_also_when_asked_again(self, ledger: Ledger) -> None:
+        for n, expected in ((1, False), (2, True), (2, True), (1, False)):
+            verdict = await ledger.admit(asking(n)._replace(turn=b"turn"))
+            assert isinstance(verdict, Admitted)
+            assert (n, verdict.spared) == (n, expected)
+        assert used(await ledger.peek(ANN)) == [1, 1, 200, 2]
+        await ledger.refund(ALL, rid(1))
+        verdict = await ledger.admit(asking(2)._replace(turn=b"turn"))
+
+        assert isinstance(verdict, Admitted)
+        assert not verdict.spared, "it is counted in place of the other"
+        assert used(await ledger.peek(ANN)) == [1, 1, 100, 1]
+
+    async def test_who_was_spared_elsewhere_counts_where_all_count(self, ledger: Ledger) -> None:
+        """What still runs, and what has ended."""
+        for n, settled in ((1, False), (2, True)):
+            entry = Entry(rid(n), NOON, 100, 10, settled=settled, spared=True)
+            for _ in range(2):
+                await ledger.enter(ALL, entry)
+
+        assert used(await ledger.peek(ANN)) == [0, 0, 200, 1]
+        assert used(await ledger.peek(HOME)) == [2]
+        assert used(await ledger.peek(ISP)) == [2, 2]
+        again = await ledger.admit(asking(1))
+        assert isinstance(again, Admitted)
+        assert again.spared
+        assert used(await ledger.settle(ALL, rid(1), 7, counts=False)) == [0, 0, 107, 0]
+        assert used(await ledger.peek(HOME)) == [1]
+
     async def test_a_settlement_charges_the_real_price(self, ledger: Ledger) -> None:
         await ledger.admit(asking(1))
 

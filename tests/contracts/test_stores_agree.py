@@ -162,23 +162,32 @@ class Stores(RuleBasedStateMachine):
         self._all(lambda store: store.beat(own, rid, spent))
 
     @rule(
-        who=people, where=places, ago=waits, spent=tokens, counts=st.booleans(), runs=st.booleans()
+        who=people,
+        where=places,
+        ago=waits,
+        spent=tokens,
+        counts=st.booleans(),
+        runs=st.booleans(),
+        spared=st.booleans(),
     )
-    def enter(self, who: int, where: int, ago: int, spent: int, counts: bool, runs: bool) -> None:
+    def enter(
+        self, who: int, where: int, ago: int, spent: int, counts: bool, runs: bool, spared: bool
+    ) -> None:
         """A request that was admitted elsewhere, told twice."""
         rid = next(numbers).to_bytes(16, "big")
         those = (who, 3 + where, 5)
         subjects = self._subjects(those if counts else those[:1])
         tag = Ask(rid, subjects, 0, 0).user_tag
-        entry = Entry(rid, self.clock() - ago, spent + 9, spent, counts, not runs, tag)
+        at_ms = self.clock() - ago
+        entry = Entry(rid, at_ms, spent + 9, spent, counts, not runs, tag, spared)
         exact = subjects[0].policy.exact_horizon_ms > ago
         for _ in range(2 if exact else 1):
             expected = self.arithmetic.enter(subjects, entry)
             assert self._all(lambda store: store.enter(subjects, entry)) == [expected] * len(
                 self.stores
             )
-        self.asked.append((rid, those if counts else those[:1], self.clock() - ago))
-        self.lease_ends_ms.append(self.clock() - ago + LEASE_MS)
+        self.asked.append((rid, those if counts else those[:1], at_ms))
+        self.lease_ends_ms.append(at_ms + LEASE_MS)
 
     @rule(who=people, where=places, turns_of_loop=st.integers(0, 3))
     def leave(self, who: int, where: int, turns_of_loop: int) -> None:

@@ -100,6 +100,7 @@ class UsageLogContract:
             "first_token_ms": [5.5, None],
             "total_ms": [20.0, 20.0],
             "cache": ["miss", None],
+            "spared": [False, False],
         }
 
     async def test_repeats_change_nothing(self, stores: Stores) -> None:
@@ -151,6 +152,21 @@ class UsageLogContract:
             Charge(rid(3), NOON, 0, counts=True),
         ]
 
+    async def test_who_was_spared_counts_at_their_address_and_network_alone(
+        self, log: UsageLog
+    ) -> None:
+        spared = outcome(1)._replace(spared=True)
+        unpriced = outcome(2)._replace(spared=True, charged_tokens=0)
+        broken = outcome(3)._replace(spared=True, counts=False)
+        await log.write([spared, unpriced, broken])
+        own, *shared = (subject.key for subject in subjects("ann"))
+
+        charged = [(rid(1), 30), (rid(2), 0), (rid(3), 30)]
+        found = await log.recent(own, 0)
+        assert found == [Charge(one, NOON, tokens, counts=False) for one, tokens in charged]
+        for key in shared:
+            assert [one.counts for one in await log.recent(key, 0)] == [True, True, False]
+
     # ── One's own usage ─────────────────────────────────────────────────────────────────────
 
     async def test_days_are_summed_by_utc_and_only_charges_count(self, log: UsageLog) -> None:
@@ -165,11 +181,12 @@ class UsageLogContract:
                 outcome(5)._replace(counts=False, charged_tokens=7),  # broke off
                 outcome(6)._replace(counts=False, charged_tokens=0),  # refused
                 outcome(7, name="bob"),
+                outcome(8, at_ms=midnight - 2)._replace(spared=True),
             ]
         )
         own, address, _ = (subject.key for subject in subjects("ann"))
 
-        assert await log.days(own, midnight - DAY) == [Day(today - 1, 1, 30), Day(today, 2, 67)]
+        assert await log.days(own, midnight - DAY) == [Day(today - 1, 1, 60), Day(today, 2, 67)]
         assert [day.day for day in await log.days(own, 0)] == [today - 3, today - 1, today]
         assert await log.days(own, NOON + 1) == []
         assert await log.days(address, 0) == []
@@ -191,8 +208,9 @@ class UsageLogContract:
             cache=None,
         )
         others = [outcome(3), outcome(4, "usr_3"), outcome(5, "acc_1")]
+        spared = outcome(7, "usr_1", at_ms=NOON - 1)._replace(spared=True)
         await log.write(
-            [outcome(1, "usr_1"), refused, outcome(6, "usr_1", at_ms=NOON + 1), *others]
+            [outcome(1, "usr_1"), refused, outcome(6, "usr_1", at_ms=NOON + 1), spared, *others]
         )
 
         whole = Receipt(
@@ -226,7 +244,9 @@ class UsageLogContract:
             total_ms=20.0,
         )
         assert await log.receipts("usr_1", most=2) == [nothing, whole]
-        assert [one.rid for one in await log.receipts("usr_1", most=9)] == [rid(2), rid(6), rid(1)]
+        receipts = await log.receipts("usr_1", most=9)
+        assert [one.rid for one in receipts] == [rid(2), rid(6), rid(1), rid(7)]
+        assert receipts[-1] == whole._replace(rid=rid(7), at_ms=NOON - 1, counts=False)
         assert await log.receipts("nobody", most=9) == []
 
     async def test_strangers_leave_nothing(self, stores: Stores) -> None:

@@ -870,6 +870,23 @@ def test_a_spared_call_counts_at_its_address() -> None:
     assert (used(own, HOURLY, NOON), used(shared, DAILY, NOON)) == (1, 3)
 
 
+def test_an_admission_says_whether_the_call_was_spared() -> None:
+    book = person(HOURLY)
+    said = [yes(book, calling(n), NOON).spared for n in (0, 1, 2, 3, 4, 5, 1, 0)]
+
+    assert said == [False, True, True, True, False, True, True, False]
+    assert not yes(address(HOURLY), asking(0), NOON).spared
+
+
+def test_an_admission_that_is_repeated_says_what_became_of_it() -> None:
+    book = person(HOURLY)
+    assert not yes(book, calling(0), NOON).spared
+    assert yes(book, calling(1), NOON).spared
+    refund([book], rid(0))
+
+    assert not yes(book, calling(1), NOON).spared, "it is counted in place of the other"
+
+
 @pytest.mark.parametrize("kept_tokens", [0, 30])
 def test_when_the_counted_call_is_given_back_another_of_its_turn_is_counted(
     kept_tokens: int,
@@ -1371,6 +1388,33 @@ def test_an_entry_that_was_given_back_costs_its_tokens_alone() -> None:
     book = person(HOURLY, TOKENS)
     enter([book], Entry(rid(1), NOON, 40, 40, counts=False), NOON)
     assert (level(book, HOURLY, NOON).used, level(book, TOKENS, NOON).used) == (0, 40)
+
+
+@pytest.mark.parametrize("most", [HOURLY.most, 5_000])
+def test_an_entry_that_was_spared_counts_in_shared_books_alone(most: int) -> None:
+    limit = Limit("requests_hour", Unit.REQUESTS, most, HOUR)
+    there, shared_there = person(limit, TOKENS), address(limit)
+    book, shared = person(limit, TOKENS), address(limit)
+    yes([there, shared_there], calling(0), NOON)
+    yes([there, shared_there], calling(1), NOON)
+    enter([book, shared], Entry(rid(0), NOON, 100, 10, settled=False), NOON)
+    enter([book, shared], Entry(rid(1), NOON, 100, 10, settled=False, spared=True), NOON)
+
+    assert levels(book, NOON) == levels(there, NOON)
+    assert levels(shared, NOON) == levels(shared_there, NOON)
+    assert yes(book, asking(1), NOON).spared
+    for books in ([there, shared_there], [book, shared]):
+        settle(books, rid(1), 7, NOON, counts=False)
+        assert [one.used for one in levels(books[0], NOON)] == [1, 107]
+        assert used(books[1], limit, NOON) == 1
+
+
+def test_an_entry_that_was_spared_and_given_back_costs_its_tokens_alone() -> None:
+    book = person(HOURLY, TOKENS)
+    enter([book], Entry(rid(1), NOON, 40, 40, counts=False, settled=False, spared=True), NOON)
+
+    assert (level(book, HOURLY, NOON).used, level(book, TOKENS, NOON).used) == (0, 40)
+    assert not yes(book, asking(1), NOON).spared
 
 
 def test_an_entry_of_the_future_is_one_of_now_and_an_old_one_is_none() -> None:

@@ -16,6 +16,8 @@ from tests.service import RunningService, provider, running_service
 from tests.storage.servers import running_server
 from tests.world import RunningWorld
 
+LIMITS = "/api/v1/free/limits"
+SESSION = "/api/v1/free/session"
 PATIENCE_S = 15.0
 HOURLY = 30
 WORKERS = 3
@@ -159,9 +161,20 @@ def test_who_is_at_the_limit_stays_there_when_everything_is_lost(
         def ask() -> httpx.Response:
             return httpx.post(service.url + COMPLETIONS, json=question(), trust_env=False)
 
+        def used() -> list[int]:
+            told = httpx.get(service.url + LIMITS, headers=minted, trust_env=False).json()
+            return [window["used"] for window in told["windows"]]
+
+        session = httpx.post(service.url + SESSION, trust_env=False).json()
+        minted = {"authorization": f"Bearer {session['token']}", "idempotency-key": "one turn"}
+        for _ in range(2):
+            httpx.post(service.url + COMPLETIONS, json=question(), headers=minted, trust_env=False)
         assert [ask().status_code for _ in range(6)] == [200] * 5 + [429]
-        until(lambda: written(service) == 5)
+        until(lambda: written(service) == 7)
+        before = used()
+        assert before[0] == 1, "one turn in two calls"
         valkey.empty()
+        assert used() == before
         assert [ask().status_code for _ in range(8)] == [429] * 8
         with valkey.client as client:  # a worker that knows of the denial asks nobody
             until(lambda: ask().status_code == 429 and bool(client.keys("scalix:1:epoch:*")))

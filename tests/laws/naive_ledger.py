@@ -139,7 +139,8 @@ def admit(books: Sequence[NaiveBook], ask: Ask, now: int) -> Admitted | Denied:
     for book in books:
         book.bury(now)
     if (known := own.find(ask.rid)) is not None:
-        return Admitted(max(0, known.charge - ask.prompt_tokens), own.levels(now), now)
+        output = max(0, known.charge - ask.prompt_tokens)
+        return Admitted(output, own.levels(now), now, known.covered)
     cover = own.cover(ask.turn, now) if own.policy.leased else 0
     denials = [(*denial, book is own) for book in books for denial in book.denials(ask, now)]
     judged = [one for one in denials if not (cover and one[3] and one[0].unit is Unit.REQUESTS)]
@@ -159,7 +160,7 @@ def admit(books: Sequence[NaiveBook], ask: Ask, now: int) -> Admitted | Denied:
         else:
             row = Entry(ask.rid, now, 0, 0, None, settled=True, user=ask.subjects[0].key)
         book.rows.append(row)
-    return Admitted(cap, own.levels(now), now)
+    return Admitted(cap, own.levels(now), now, cover > 0)
 
 
 def _length(denial: tuple[Limit, int, int | None, bool]) -> tuple[bool, int]:

@@ -932,6 +932,8 @@ async def test_one_turn_is_charged_one_request(desk: Desk, call: Call) -> None:
 
     assert await desk.used() == [1, 1, 4 * 37, 0]
     assert await desk.arrivals() == [4, 4, 4]
+    told = [(heard.counts, heard.spared) for heard in desk.listener.heard]
+    assert told == [(True, False), *[(True, True)] * 3]
 
 
 async def test_another_turn_is_another_request(desk: Desk) -> None:

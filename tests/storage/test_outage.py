@@ -295,6 +295,22 @@ async def test_what_was_admitted_meanwhile_is_entered_as_it_ended(desk: Desk) ->
     assert [await desk.used(one) for one in ALL[1:]] == [[1], [1, 1]]
 
 
+async def test_what_a_turn_covers_is_known_to_the_server_alone(desk: Desk) -> None:
+    worker = desk.workers[0]
+
+    async def is_spared(n: int) -> bool:
+        verdict = await worker.admit(asking(n)._replace(turn=b"turn"))
+        assert isinstance(verdict, Admitted)
+        await worker.settle(ALL[:1], rid(n), 10)
+        return verdict.spared
+
+    assert [await is_spared(n) for n in (1, 2)] == [False, True]
+    await desk.go_away()
+    assert [await is_spared(n) for n in (3, 4)] == [False, False]
+    await desk.come_back()
+    assert await desk.used(ANN) == [3, 3, 40, 0]
+
+
 async def test_what_still_runs_is_entered_open_and_ends_on_the_server(desk: Desk) -> None:
     worker = desk.workers[0]
     await desk.go_away()

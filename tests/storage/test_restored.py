@@ -44,15 +44,16 @@ class Desk:
         await asyncio.sleep(0)
         return [charge for charge in self.log.get(key, ()) if charge.at_ms >= since_ms]
 
-    async def answer(self, n: int, *, worker: int = 0) -> bool:
+    async def answer(self, n: int, *, worker: int = 0, turn: bytes = b"") -> bool:
         """Admit and settle one request of Ann's, and write it down."""
         ledger = self.workers[worker]
-        verdict = await ledger.admit(asking(n))
+        verdict = await ledger.admit(asking(n)._replace(turn=turn))
         if isinstance(verdict, Denied):
             return False
         await ledger.settle([ANN], rid(n), 50)
         for one in ALL:
-            self.log.setdefault(one.key, []).append(Charge(rid(n), verdict.now_ms, 50, True))
+            counts = one is not ANN or not verdict.spared
+            self.log.setdefault(one.key, []).append(Charge(rid(n), verdict.now_ms, 50, counts))
         return True
 
     def lose_everything(self) -> None:
@@ -133,6 +134,23 @@ async def test_what_runs_is_not_forgotten(desk: Desk) -> None:
     await worker.admit(asking(4))
     assert used(await worker.peek(ANN)) == [2, 2, 200, 2]
     assert used(await worker.settle([ANN], rid(1), 30)) == [2, 2, 130, 1]
+
+
+async def test_who_was_spared_is_spared_also_afterwards(desk: Desk) -> None:
+    """Calls that a turn covered, of which one still runs, stand where they stood in all books."""
+    for n in range(3):
+        await desk.answer(n, turn=b"turn")
+    worker = desk.workers[0]
+    await worker.admit(asking(3)._replace(turn=b"turn"))
+    before = [await worker.peek(one) for one in ALL]
+    assert [used(levels) for levels in before] == [[1, 1, 250, 1], [4], [4, 4]]
+    desk.lose_everything()
+    for _ in range(2):  # so that all servers of a cluster have told that they are new
+        await asyncio.gather(*(worker.peek(one) for one in ALL))
+
+    assert [used(await worker.peek(one)) for one in ALL] == [used(levels) for levels in before]
+    assert used(await worker.settle([ANN], rid(3), 50)) == [1, 1, 200, 0]
+    assert isinstance(await worker.admit(asking(4)), Denied), "the address is full"
 
 
 async def test_a_subject_is_looked_up_once_and_for_a_day(desk: Desk) -> None:

@@ -22,7 +22,8 @@ Rules of a row
 Rules of a turn
     One turn is charged one request: a counted call covers, for 10 minutes, the next three calls of
     its turn. They are spared: not judged by the caller's own windows of requests and not counted in
-    them. If the counted call is given back, the first that it covered is counted in its place.
+    them, but in all others. If the counted call is given back, the first that it covered is counted
+    in its place; nobody is told, since it may have ended by then.
 
 Rules of users
     A window of users counts how many different callers have a row in it. One who has is let in
@@ -311,12 +312,14 @@ def tag_of(digest: bytes) -> int:
 class Admitted(NamedTuple):
     """Yes. ``output_tokens`` may be lower than asked.
 
-    ``levels`` are the caller's own, after; empty where the ask wants no report.
+    ``levels`` are the caller's own, after; empty where the ask wants no report. Who is ``spared``
+    is not counted in the caller's own windows of requests.
     """
 
     output_tokens: int
     levels: tuple[Level, ...]
     now_ms: int
+    spared: bool = False
 
 
 class Denied(NamedTuple):
@@ -339,7 +342,8 @@ class Entry(NamedTuple):
     """A request that was admitted elsewhere, as it stands by now.
 
     ``charge`` and ``spent`` are tokens. What is not ``settled`` still runs. ``user_tag`` is its
-    caller as the rows of shared books tell it.
+    caller as the rows of shared books tell it. One that counts and is ``spared`` counts in shared
+    books alone.
     """
 
     rid: bytes
@@ -349,6 +353,7 @@ class Entry(NamedTuple):
     counts: bool = True  # as a request
     settled: bool = True
     user_tag: int = 0
+    spared: bool = False
 
 
 class Book:
@@ -406,7 +411,7 @@ def admit(books: Sequence[Book], ask: Ask, now_ms: int) -> Admitted | Denied:
     _expire(own, now_ms)
     if (row := own.row(ask.rid)) is not None:
         output_tokens = row.charge - ask.prompt_tokens if own.policy.leased else ask.output_tokens
-        return Admitted(max(0, output_tokens), levels(own, now_ms), now_ms)
+        return Admitted(max(0, output_tokens), levels(own, now_ms), now_ms, row.spared)
     cover_ms = _cover_ms(own, ask.turn_tag, now_ms) if ask.turn else 0
     usages = list(map(_usage, books, times_ms))
     if not _has_room(books, usages, ask.least_tokens):
@@ -418,9 +423,10 @@ def admit(books: Sequence[Book], ask: Ask, now_ms: int) -> Admitted | Denied:
     i = own.policy.tokens
     if i is not None:
         output_tokens = min(output_tokens, own.policy.most[i] - usages[0][i] - ask.prompt_tokens)
+    spared = cover_ms > 0
     for book, at_ms in zip(books, times_ms, strict=True):
-        _write(book, ask, output_tokens, at_ms, spared=cover_ms > 0)
-    return Admitted(output_tokens, levels(own, now_ms) if ask.report else (), now_ms)
+        _write(book, ask, output_tokens, at_ms, spared=spared)
+    return Admitted(output_tokens, levels(own, now_ms) if ask.report else (), now_ms, spared)
 
 
 def settle(
@@ -764,7 +770,8 @@ def _insert(book: Book, entry: Entry, now_ms: int) -> None:
     if policy.leased:
         lease_ms = 0 if entry.settled else now_ms + LEASE_MS
         row = Row(entry.rid, at_ms, lease_ms, entry.charge, entry.spent)
-        row.counts, row.settled = entry.counts, entry.settled
+        row.counts, row.spared = entry.counts and not entry.spared, entry.counts and entry.spared
+        row.settled = entry.settled
         _tally(book, Unit.TOKENS, at_ms, entry.charge)
     else:
         row = Row(entry.rid, at_ms, 0, 0, 0, settled=True)

@@ -30,9 +30,10 @@ class Outcome(NamedTuple):
     was admitted, or ended where it was not. ``subjects`` are those whose limits it counted against
     (the caller's own, the address, the network; none of a stranger's), ``owner`` the account or the
     minted identity, if there is one. ``charged_tokens`` is what it cost them, ``counts`` whether as
-    a request too. ``cache`` is what the cache of answers did for it, None where it did not come so
-    far; a hit has no attempts. ``let_down`` are models whose answers were empty, cut short or broke
-    off.
+    a request too. One that was ``spared`` is no request of the caller's own, whose turn had paid
+    for one: so it was judged at its admission, whatever became of the call that covered it.
+    ``cache`` is what the cache of answers did for it, None where it did not come so far; a hit has
+    no attempts. ``let_down`` are models whose answers were empty, cut short or broke off.
     """
 
     request_id: str
@@ -51,10 +52,11 @@ class Outcome(NamedTuple):
     counts: bool = False
     cache: CacheUse | None = None
     let_down: tuple[str, ...] = ()
+    spared: bool = False
 
 
 class Charge(NamedTuple):
-    """What one request cost: enough to enter it into a book of the ledger again."""
+    """What one request cost a subject: enough to enter it into its book of the ledger again."""
 
     rid: bytes
     at_ms: int

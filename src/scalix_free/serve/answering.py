@@ -193,7 +193,7 @@ class Answering:
         self._refused: Refusal | None = None
         self._finished = False
         self._charged = 0
-        self._counts = False
+        self._counts = self._spared = False
         self._admitted_ms: int | None = None
         self._began = time.perf_counter()
         self._first_token_ms: float | None = None
@@ -315,7 +315,7 @@ class Answering:
             self._grant = None
             self.standing = Standing(tier, verdict.levels, verdict.now_ms)
             return refusal_of(verdict)
-        self._admitted_ms = verdict.now_ms
+        self._admitted_ms, self._spared = verdict.now_ms, verdict.spared
         self.standing = Standing(tier, verdict.levels, verdict.now_ms)
         tokens = self._prompt_price(call.prompt_tokens) + verdict.output_tokens
         claim = claim_of(caller, self.standing, tokens)
@@ -424,6 +424,7 @@ class Answering:
                 counts=self._counts,
                 cache=self._looked_up(),
                 let_down=tuple(self._let_down if self._asked is None else self._asked.let_down),
+                spared=self._spared,
             )
         )
 

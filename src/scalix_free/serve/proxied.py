@@ -112,7 +112,10 @@ class Report(NamedTuple):
 
 
 class _Grant(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """What a grant says. ``subjects`` are kinds and keys in hexadecimal, the caller's own first."""
+    """What a grant says. ``subjects`` are kinds and keys in hexadecimal, the caller's own first.
+
+    It knows whether the request was ``spared``: whoever hears of its end did not admit it.
+    """
 
     rid: str
     at_ms: int
@@ -120,6 +123,7 @@ class _Grant(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     owner: str | None
     newest_tokens: int
     subjects: list[tuple[str, str]]
+    spared: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +169,7 @@ class Proxied:
             return self._refused(arrival, caller, refusal_of(verdict), standing)
         return Granted(
             rid=arrival.rid,
-            grant=self._grant(arrival, caller, subjects, verdict.now_ms),
+            grant=self._grant(arrival, caller, subjects, verdict),
             user_id=caller.owner or f"addr_{caller.subjects[0].key.hex()}",
             output_tokens=verdict.output_tokens,
             session_id=session_id,
@@ -179,15 +183,16 @@ class Proxied:
         return caller.subjects if session is None else (*caller.subjects, session)
 
     def _grant(
-        self, arrival: Arrival, caller: Caller, subjects: Sequence[Subject], at_ms: int
+        self, arrival: Arrival, caller: Caller, subjects: Sequence[Subject], admitted: Admitted
     ) -> str:
         said = _Grant(
             arrival.rid.hex(),
-            at_ms,
+            admitted.now_ms,
             caller.tier.name,
             caller.owner,
             arrival.newest_tokens,
             [(subject.policy.kind, subject.key.hex()) for subject in subjects],
+            admitted.spared,
         )
         return self.seal.write(msgspec.json.encode(said))
 
@@ -288,7 +293,9 @@ class Proxied:
             for kind, key in said.subjects
             if kind in policies
         )
-        return _Known(said.at_ms, said.tier, said.owner, said.newest_tokens, subjects)
+        return _Known(
+            said.at_ms, said.tier, said.owner, said.newest_tokens, subjects, spared=said.spared
+        )
 
     async def _end(self, end: End, result: Result, known: _Known) -> bool:
         """Settle one; whether it was told for the first time."""
@@ -339,6 +346,7 @@ class Proxied:
                 charged_tokens=tokens,
                 counts=counts,
                 let_down=tuple(self._name(model) for model in end.let_down),
+                spared=known.spared,
             )
         )
 
@@ -368,6 +376,7 @@ class _Known(NamedTuple):
     newest_tokens: int
     subjects: tuple[Subject, ...]
     entered: bool = False
+    spared: bool = False
 
 
 def _turn(caller: Caller, turn: str | None) -> bytes:

@@ -167,7 +167,7 @@ class RedisLedger:
         return entered
 
     async def _enter(self, subjects: Sequence[Subject], entry: Entry, *, again: bool) -> bool:
-        flags = int(entry.counts) + 2 * int(entry.settled)
+        flags = (entry.counts and (4 if entry.spared else 1)) + 2 * entry.settled
         numbers = (entry.at_ms, min(entry.charge, MOST), min(entry.spent, MOST), entry.user_tag)
         said = await self._call("enter", subjects, entry.rid, *numbers, flags, int(again))
         if said:
@@ -346,6 +346,7 @@ class _Judged:
         "now_ms",
         "output_tokens",
         "own",
+        "spared",
         "still",
         "subjects",
         "verdict",
@@ -355,8 +356,8 @@ class _Judged:
         self.subjects = subjects
         self.own = own
         assert isinstance(said, list)
-        self.verdict, self.output_tokens, self.now_ms, self.cover_ms, still, *lists = said
-        self.still = bool(still)
+        self.verdict, self.output_tokens, self.now_ms, spared, self.cover_ms, still, *lists = said
+        self.spared, self.still = bool(spared), bool(still)
         levels, full, before = lists
         policy = subjects[0].policy
         self.levels = _levels(policy, levels) if levels and own else ()
@@ -375,7 +376,7 @@ class _Judged:
 def _verdict(own: _Judged, *others: _Judged) -> Admitted | Denied:
     """One verdict of what all subjects say."""
     if own.verdict == _REPEATED or all(one.verdict != _DENIED for one in (own, *others)):
-        return Admitted(own.output_tokens, own.levels, own.now_ms)
+        return Admitted(own.output_tokens, own.levels, own.now_ms, own.spared)
     full = [limit for one in (own, *others) for limit in one.full]
     one = longest(full, own.cover_ms)
     assert one is not None

@@ -136,6 +136,7 @@ class RestoredLedger:
                 spent=ask.prompt_tokens,
                 settled=False,
                 user_tag=ask.user_tag,
+                spared=verdict.spared,
             )
             self._running[ask.rid] = (ask.subjects, entry)
             if len(self._running) > MOST_RUNNING:  # settled by another worker, or never

@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
     text,
 )
 
@@ -122,6 +123,7 @@ usage: Final = Table(
     Column("first_token_ms", Float),
     Column("total_ms", Float, nullable=False),
     Column("cache", Text),
+    Column("spared", Boolean, nullable=False, server_default=false()),
 )
 CHARGED: Final = text("(counts OR charged_tokens > 0)")
 """Which requests a ledger would know; only these are ever looked up by their subject."""

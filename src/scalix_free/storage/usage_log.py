@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from sqlalchemy import (
     Select,
+    and_,
     case,
     delete,
     func,
     literal,
     literal_column,
+    not_,
     select,
     union_all,
     update,
@@ -97,9 +99,7 @@ class SqlUsageLog:
     async def days(self, own: bytes, since_ms: int) -> Sequence[Day]:
         """See the port."""
         query = (
-            select(
-                DAY, func.sum(case((usage.c.counts, 1), else_=0)), func.sum(usage.c.charged_tokens)
-            )
+            select(DAY, func.sum(case((OWN_COUNTS, 1), else_=0)), func.sum(usage.c.charged_tokens))
             .where(usage.c.own == own, usage.c.at_ms >= since_ms, CHARGED)
             .group_by(DAY)
             .order_by(DAY)
@@ -130,11 +130,16 @@ class SqlUsageLog:
 SUBJECTS: Final = ("own", "address", "network")
 DAY: Final = usage.c.at_ms.op("/")(literal_column(str(DAY_MS)))
 """The UTC day of a request. A literal, so that a server sees one expression wherever it stands."""
-RECEIPT: Final = tuple(usage.c[name] for name in Receipt._fields)
+OWN_COUNTS: Final = and_(usage.c.counts, not_(usage.c.spared))
+"""Whether a request counts as one of the caller's own; at its address and network all count."""
+RECEIPT: Final = tuple(
+    OWN_COUNTS.label(name) if name == "counts" else usage.c[name] for name in Receipt._fields
+)
 
 
 def _charges(column: str, subject: bytes, since_ms: int) -> Select[Any]:
-    return select(usage.c.rid, usage.c.at_ms, usage.c.charged_tokens, usage.c.counts).where(
+    counts = OWN_COUNTS if column == "own" else usage.c.counts
+    return select(usage.c.rid, usage.c.at_ms, usage.c.charged_tokens, counts).where(
         usage.c[column] == subject, usage.c.at_ms >= since_ms, CHARGED
     )
 
@@ -186,6 +191,7 @@ def _row(rid: bytes, event: Outcome) -> tuple[object, ...]:
         event.first_token_ms,
         event.total_ms,
         None if event.cache is None else event.cache.value,
+        event.spared,
     )
 
 

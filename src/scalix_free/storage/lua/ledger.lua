@@ -513,7 +513,7 @@ local function insert(book, rid, moment, charge, spent, user, flags)
 end
 
 -- ADMIT rid prompt output least turn user report alone policy…
--- → verdict (1 admitted, 2 again, 0 denied), output, now, cover, still, levels, full, before
+-- → verdict (1 admitted, 2 again, 0 denied), output, now, spared, cover, still, levels, full, before
 -- Of one who is judged alone, in a cluster, the levels before are told too: another may deny.
 local function admit(keys, args)
   local now, books = clock(args), {}
@@ -524,15 +524,19 @@ local function admit(keys, args)
   local own = books[1]
   local known = find(own, rid)
   if known then
-    if own.at then output = math.max(0, own.charge[known] - prompt) end
-    return { 2, output, own.now, 0, 0, levels(own), {}, {} }
+    local spared = 0
+    if own.at then
+      output = math.max(0, own.charge[known] - prompt)
+      spared = is_spared(own.flags[known]) and 1 or 0
+    end
+    return { 2, output, own.now, spared, 0, 0, levels(own), {}, {} }
   end
   local cover_ms, found = cover(own, turn), full(books, least, user)
   for i = 1, #found, 4 do
     local spares = cover_ms > 0 and found[i] == 1
       and own.policy.limits[found[i + 1]].unit == REQUESTS
     if not spares then
-      return { 0, 0, own.now, cover_ms, is_still(own, now), levels(own), found, {} }
+      return { 0, 0, own.now, 0, cover_ms, is_still(own, now), levels(own), found, {} }
     end
   end
   local before = alone and levels(own) or {}
@@ -541,10 +545,10 @@ local function admit(keys, args)
       output = math.min(output, limit.most - usage(own, i) - prompt)
     end
   end
-  for _, book in ipairs(books) do
-    write(book, rid, prompt, output, turn, user, cover_ms > 0)
-  end
-  return { 1, output, own.now, cover_ms, 0, report and levels(own) or {}, found, before }
+  local spared = cover_ms > 0
+  for _, book in ipairs(books) do write(book, rid, prompt, output, turn, user, spared) end
+  local said = report and levels(own) or {}
+  return { 1, output, own.now, spared and 1 or 0, cover_ms, 0, said, found, before }
 end
 
 -- Count an arrival no longer; where it has no row any more, what was counted at that time. A row

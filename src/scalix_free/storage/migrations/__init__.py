@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 SCHEMA: Final = Path(__file__).with_name("schema.sql")
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The last of the ``versions``: what this code needs."""
 
 

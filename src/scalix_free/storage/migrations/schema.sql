@@ -125,7 +125,7 @@ CREATE TABLE usage (
     charged_tokens BIGINT NOT NULL,
     counts BOOLEAN NOT NULL,
     first_token_ms FLOAT,
-    total_ms FLOAT NOT NULL, cache TEXT,
+    total_ms FLOAT NOT NULL, cache TEXT, spared BOOLEAN DEFAULT 0 NOT NULL,
     CONSTRAINT usage_pkey PRIMARY KEY (rid)
 );
 
@@ -139,6 +139,6 @@ CREATE INDEX usage_network ON usage (network, at_ms) WHERE (counts OR charged_to
 
 CREATE INDEX usage_owner ON usage (owner, at_ms) WHERE owner IS NOT NULL;
 
-INSERT INTO alembic_version VALUES ('0004');
+INSERT INTO alembic_version VALUES ('0005');
 
 COMMIT;
