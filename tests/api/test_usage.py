@@ -130,7 +130,7 @@ def test_only_the_last_twenty_are_receipts(caller: Caller) -> None:
 def test_as_many_days_as_asked_for(caller: Caller) -> None:
     assert len(usage(caller, "?days=1")["days"]) == 1
     assert len(usage(caller, "?days=30")["days"]) == 30
-    for wrong in ("0", "31", "-1", "x", "1.5", "", "99999", "\u0663"):
+    for wrong in ("0", "31", "-1", "x", "1.5", "", "99999", "000131", "\u0663"):
         error = refused(caller.request("GET", f"{USAGE}?days={wrong}"), 400, "invalid_request")
         assert error.param == "days"
 

@@ -19,6 +19,8 @@ from scalix_free.serve import OwnUsage
 
 MOST_DAYS: Final = 30
 """As long as requests are kept."""
+DAYS: Final = frozenset(map(str, range(1, MOST_DAYS + 1)))
+"""How many may be asked for, as it is written."""
 
 
 class UsedDay(msgspec.Struct, kw_only=True):
@@ -70,7 +72,7 @@ def usage_routes(intake: Intake, own_usage: OwnUsage) -> list[HTTPRouteHandler]:
         request: AnyRequest,
         days: Annotated[str, Parameter(description="How many, 1 to 30", required=False)] = "14",
     ) -> Response[UsageReport]:
-        if not (days.isascii() and days.isdigit() and 1 <= int(days[:4]) <= MOST_DAYS):
+        if days not in DAYS:
             return intake.refuse(request, NO_DAYS)
         used = await own_usage.of(intake.visitor(request), int(days))
         if isinstance(used, Refusal):
