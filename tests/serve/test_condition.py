@@ -1,5 +1,6 @@
 """How the service does, by what became of requests: honest where nobody asked."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -30,7 +31,8 @@ def ended(hours_ago: int, answered: int, failed: int = 0, model: str | None = MO
         ([ended(0, 98, 2)], MODELS, "degraded"),
         ([ended(1, 0, 3)], MODELS, "down"),
         ([ended(0, 1), ended(0, 0, 1, None)], MODELS, "degraded"),
-        ([ended(5, 0, 3)], MODELS, "good"),  # nobody has asked since
+        ([ended(5, 0, 3)], MODELS, "quiet"),
+        ([ended(2, 100)], MODELS, "quiet"),
     ],
 )
 def test_its_state_is_that_of_the_last_hours(
@@ -95,6 +97,7 @@ class CountedTraffic:
         if self.is_away:
             raise StoreUnavailable("away")
         self.looks.append(since_ms)
+        await asyncio.sleep(0)
         return [ended(0, 1)]
 
 
@@ -113,4 +116,15 @@ async def test_the_log_is_read_once_a_minute_and_its_absence_is_told() -> None:
     traffic.is_away = True
     assert await conditions.now() is None
     traffic.is_away = False
+    assert await conditions.now() is None, "left alone for a while"
+    clock.advance(5_000)
     assert await conditions.now() is not None
+
+
+async def test_one_look_serves_all_who_ask_meanwhile() -> None:
+    traffic = CountedTraffic()
+    conditions = Conditions(traffic=traffic, catalogue=Catalogue(()), clock=HeldClock())
+
+    found = await asyncio.gather(*(conditions.now() for _ in range(9)))
+    assert len(traffic.looks) == 1
+    assert all(one is found[0] for one in found)

@@ -169,6 +169,7 @@ MADE: dict[str, tuple[str, str, Mapping[str, object]]] = {
     "usage-unknown": ("/usage", "usage.html", usage_told(None, refusal=REFUSED)),
     "status-good": status(hours(*[(40, 0)] * 24)),
     "status-degraded": status(hours(*[(40, 0)] * 20, (10, 9), (0, 9), (30, 1), (30, 2))),
+    "status-quiet": status(hours(*[(40, 0)] * 20, (0, 9), (0, 0), (0, 0))),
     "status-away": status(None),
     "welcome-demonstration": ("/", "welcome.html", welcome(demonstration=True)),
     "welcome-nobody": ("/", "welcome.html", welcome(models=0)),

@@ -24,6 +24,7 @@ SAYS = {
     "usage-unknown": ["This key or token is not valid."],
     "status-good": ["All good.", "100 % answered", "no hour in which"],
     "status-degraded": ["Degraded", "of 28 were answered"],
+    "status-quiet": ["Nobody asked in the last two hours.", "0 % of 9 were answered"],
     "status-away": ["The log does not answer."],
     "welcome-demonstration": ["A demonstration model answers here."],
     "welcome-nobody": ["Nobody can answer at the moment."],

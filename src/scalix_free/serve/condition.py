@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from scalix_free.core.errors import StoreUnavailable
@@ -21,8 +22,12 @@ INCIDENT: Final = 0.9
 """An hour in which less was answered is told as an incident."""
 LOOKED_MS: Final = 60_000
 """For how long one look at the log is good: it counts a month."""
+AWAY_MS: Final = 5_000
+"""For how long a log that did not answer is left alone, so that pages do not wait for it."""
 
-State: TypeAlias = Literal["good", "degraded", "down", "no data"]
+State: TypeAlias = Literal["good", "degraded", "down", "quiet", "no data"]
+"""That of the last two hours: ``quiet`` where nobody asked in them, ``no data`` where nobody asked in
+a month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,28 +80,34 @@ class Condition:
     at_ms: int
 
 
-@dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """Looks at the log, at most once a minute."""
+    """Looks at the log, at most once a minute: one look serves all who ask meanwhile."""
 
-    traffic: Traffic
-    catalogue: Catalogue
-    clock: Clock
-    _kept: list[Condition] = field(default_factory=list)
+    def __init__(self, traffic: Traffic, catalogue: Catalogue, clock: Clock) -> None:
+        self._traffic = traffic
+        self._catalogue = catalogue
+        self._clock = clock
+        self._looking = asyncio.Lock()
+        self._looked_ms: int | None = None
+        self._found: Condition | None = None
 
     async def now(self) -> Condition | None:
         """How the service does; None while the log does not answer."""
-        now_ms = self.clock()
-        if self._kept and 0 <= now_ms - self._kept[0].at_ms < LOOKED_MS:
-            return self._kept[0]
+        async with self._looking:
+            now_ms = self._clock()
+            good_ms = LOOKED_MS if self._found else AWAY_MS
+            if self._looked_ms is None or not 0 <= now_ms - self._looked_ms < good_ms:
+                self._found = await self._look(now_ms)
+                self._looked_ms = self._clock()
+            return self._found
+
+    async def _look(self, now_ms: int) -> Condition | None:
         since_ms = (now_ms // HOUR_MS - MONTH_HOURS + 1) * HOUR_MS
         try:
-            found = await self.traffic.ended(since_ms)
+            found = await self._traffic.ended(since_ms)
         except StoreUnavailable:
             return None
-        condition = judge(found, [model.id for model in self.catalogue], now_ms)
-        self._kept[:] = [condition]
-        return condition
+        return judge(found, [model.id for model in self._catalogue], now_ms)
 
 
 def judge(ended: Sequence[Ended], models: Sequence[str], now_ms: int) -> Condition:
@@ -130,7 +141,7 @@ def _state(lately: Share, month: Share, models: Sequence[str]) -> State:
     if not models:
         return "down"
     if lately.ratio is None:
-        return "good" if month.asked else "no data"
+        return "quiet" if month.asked else "no data"
     if not lately.answered:
         return "down"
     return "good" if lately.ratio >= GOOD else "degraded"
