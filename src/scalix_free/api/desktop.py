@@ -200,7 +200,7 @@ def _usage(caller: Caller, standing: Standing, user_id: str | None) -> AppUsage:
 
 
 def _user_info(caller: Caller, standing: Standing) -> UserInfo:
-    level = _level(standing, "requests_day")
+    level = standing.level("requests_day")
     used, most = (0, None) if level is None else (level.used, level.limit.most)
     user_id, reset = caller.owner or NOBODY, comes_back(standing, level)
     return UserInfo(
@@ -218,12 +218,8 @@ def _user_info(caller: Caller, standing: Standing) -> UserInfo:
     )
 
 
-def _level(standing: Standing, name: str) -> Level | None:
-    return next((level for level in standing.levels if level.limit.name == name), None)
-
-
 def _used(standing: Standing, name: str) -> int:
-    level = _level(standing, name)
+    level = standing.level(name)
     return 0 if level is None else level.used
 
 

@@ -39,6 +39,10 @@ class Standing:
             elif self.tokens is None or _is_tighter(level, self.tokens):
                 self.tokens = level
 
+    def level(self, name: str) -> Level | None:
+        """The level of the limit of that name."""
+        return next((level for level in self.levels if level.limit.name == name), None)
+
     def received(self, tokens: int) -> int:
         """How much of the tightest limit was used before one request of so many tokens.
 

@@ -139,7 +139,9 @@ class Offers:
         today = self.clock() // DAY_MS
         since_ms = (today - LOOKED_AT_DAYS + 1) * DAY_MS
         days = await self.usage_log.days(caller.subjects[0].key, since_ms)
-        busy = is_busy((day.requests for day in days), _of_a_day(standing))
+        of_a_day = standing.level("requests_day")
+        most = None if of_a_day is None else of_a_day.limit.most
+        busy = is_busy((day.requests for day in days), most)
         return Facts(
             near_limit=near,
             near_until_ms=until_ms,
@@ -248,13 +250,6 @@ class Offers:
 
 
 _PER: Final = {"requests_hour": "an hour", "requests_day": "a day"}
-
-
-def _of_a_day(standing: Standing) -> int | None:
-    for level in standing.levels:
-        if level.limit.name == "requests_day":
-            return level.limit.most
-    return None
 
 
 NO_CONSENT: Final = Refusal(
