@@ -33,7 +33,7 @@ from scalix_free.api.admin import admin_routes
 from scalix_free.api.completion import Completions
 from scalix_free.api.cookie import Cookies
 from scalix_free.api.desktop import desktop_routes
-from scalix_free.api.errors import ErrorWriter
+from scalix_free.api.errors import TABLE, ErrorWriter, status_of
 from scalix_free.api.exchange import BodyLimits, Visitors, headers_of, rid_of
 from scalix_free.api.feedback import feedback_routes
 from scalix_free.api.free import Uplift, free_routes
@@ -723,7 +723,13 @@ def _http(
         draining=operations.draining,
     )
     assets = read_assets()
-    frame = open_frame(assets, runtime.public_url, __version__)
+    frame = open_frame(
+        assets,
+        runtime.public_url,
+        __version__,
+        texts=offers.messages.displayed(),
+        status_of=status_of,
+    )
     http = build_http(
         completions=completions,
         routes=[
@@ -781,8 +787,8 @@ def _pages(
     most_chars = settings.content.max_prompt_chars
     uplift = settings.tiers.registered.requests_per_day
     return [
-        *welcome_pages(frame, asking, conditions, most_chars, uplift),
-        *usage_pages(frame, own_usage, own_data, people.callers, visits),
+        *welcome_pages(frame, asking, offers, conditions, most_chars=most_chars, uplift=uplift),
+        *usage_pages(frame, own_usage, own_data, people.callers, visits, uplift=uplift),
         *upgrade_pages(frame, offers, visits, tiers),
         *connect_pages(frame, visits, asking),
         *status_pages(frame, conditions),
@@ -790,7 +796,11 @@ def _pages(
         *sign_up_pages(frame, people.accounts, visits, tiers),
         *verify_pages(frame, people.accounts),
         *opinion_pages(frame, people.callers, feedback, visits),
-        *reference_pages(frame, lambda app: description(app)()),
+        *reference_pages(
+            frame,
+            lambda app: description(app)(),
+            {code: status for code, (status, _, _) in TABLE.items()},
+        ),
     ]
 
 

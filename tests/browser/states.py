@@ -7,6 +7,7 @@ where an element shows it: `SCRIPTED` are those.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urljoin
 
 from playwright.sync_api import expect
 
@@ -113,6 +114,25 @@ def chat_at_limit(stage: Stage) -> None:
     expect(stage.window.find("#prompt")).to_have_value(f"Question {LIMIT}")
 
 
+def chat_with_a_key(stage: Stage) -> None:
+    token = _use_token(stage)
+    stage.window.ask("With a key")
+    expect(stage.window.find(".receipt")).to_contain_text(f"world/{MODEL}")
+    expect(stage.window.find("form [name=key]").first).to_have_value(token)
+
+
+def _use_token(stage: Stage) -> str:
+    """Type in a credential of one's own, and forget the cookie that came with it."""
+    page = stage.window.page
+    token = page.request.post(urljoin(page.url, "/api/v1/free/session")).json()["token"]
+    page.context.clear_cookies()
+    stage.window.find("text=Ask with a key of your own").click()
+    stage.window.find("#key").fill(token)
+    page.get_by_role("button", name="Use it").click()
+    expect(stage.window.find("text=You ask with your key.")).to_be_visible()
+    return str(token)
+
+
 # ── Usage ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -147,6 +167,12 @@ def usage_deleted(stage: Stage) -> None:
     usage_some(stage)
     stage.window.page.get_by_role("button", name="Delete my data").click()
     expect(stage.window.find("text=Deleted.")).to_be_visible()
+
+
+def usage_no_key(stage: Stage) -> None:
+    stage.window.find("#key").fill("free")
+    stage.window.page.get_by_role("button", name="Show its usage").click()
+    expect(stage.window.find("[role=alert]")).to_contain_text("This is no key of ours")
 
 
 def _receipts(stage: Stage, count: int) -> None:
@@ -264,10 +290,12 @@ STATES: dict[str, State] = {
     "chat-failed": State("/chat", chat_failed, "500"),
     "chat-cut": State("/chat", chat_cut, "length"),
     "chat-at-limit": State("/chat", chat_at_limit),
+    "chat-with-a-key": State("/chat", chat_with_a_key),
     "usage": State("/usage", usage_none),
     "usage-some": State("/usage", usage_some),
     "usage-near": State("/usage", usage_near),
     "usage-at-limit": State("/usage", usage_at),
+    "usage-no-key": State("/usage", usage_no_key),
     "usage-deleted": State("/usage", usage_deleted),
     "upgrade": State("/upgrade", plain),
     "upgrade-annual": State("/upgrade", upgrade_annual),
@@ -344,6 +372,15 @@ def chat_limited(stage: Stage) -> None:
     expect(stage.window.find("scalix-chat")).to_contain_text("Upgrade to continue using Scalix")
 
 
+def streamed_with_a_key(stage: Stage) -> None:
+    token = _use_token(stage)
+    with stage.window.page.expect_request("**/v1/chat/completions") as sent:
+        said(stage, "With a key")
+    assert sent.value.header_value("authorization") == f"Bearer {token}"
+    expect(stage.window.find("scalix-chat .receipt")).to_contain_text(f"world/{MODEL}")
+    expect(stage.window.find("scalix-banner .tier")).to_be_visible()
+
+
 def tried_by_script(stage: Stage) -> None:
     stage.window.page.get_by_role("button", name="Test from here").click()
     expect(stage.window.find("[data-tried] .badge.ok")).to_have_count(2)
@@ -368,6 +405,7 @@ SCRIPTED: dict[str, State] = {
     "chat-failure": State("/chat", chat_failure, "500"),
     "chat-broken": State("/chat", chat_broken, "cut"),
     "chat-limited": State("/chat", chat_limited),
+    "chat-with-a-key": State("/chat", streamed_with_a_key),
     "usage": State("/usage", plain),
     "upgrade": State("/upgrade", plain),
     "connect-tried": State("/connect", tried_by_script),

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from scalix_free import __version__
 from scalix_free.admission.quotas import tier_policy
+from scalix_free.api.errors import status_of
 from scalix_free.core.caller import Tier
 from scalix_free.core.errors import Code, Refusal
+from scalix_free.core.funnel import Trigger
 from scalix_free.core.ledger import Level
 from scalix_free.core.outcome import Day, Ended, Receipt
 from scalix_free.core.standing import Standing
@@ -16,7 +18,9 @@ from scalix_free.routing.catalogue import Terms
 from scalix_free.serve import Used
 from scalix_free.serve.condition import judge
 from scalix_free.web.asking import Asked, Turn
+from scalix_free.web.asking import Receipt as AnswerReceipt
 from scalix_free.web.frame import open_frame
+from scalix_free.web.meters import line
 from scalix_free.web.privacy import Reader
 from scalix_free.web.static import read_assets
 from scalix_free.web.status import told as status_told
@@ -92,6 +96,13 @@ RECEIPTS: Sequence[Receipt] = (
     receipt(4, "abandoned", tokens=12),
 )
 
+KEY = "scalix_key_made"
+TEXTS = {
+    "FIRST_REQUEST": "Welcome! Try Scalix Free",
+    "NEAR_LIMIT": "Almost out of free requests",
+    "AT_LIMIT": "Upgrade to continue using Scalix",
+    "QUALITY_ISSUE": "Get better responses with Pro",
+}
 REFUSED = Refusal(code=Code.INVALID_API_KEY, message="This key or token is not valid.")
 QUEUED = Refusal(
     code=Code.NO_FREE_MODEL,
@@ -113,8 +124,7 @@ def welcome(**other: object) -> Mapping[str, object]:
         "samples": SAMPLES,
         "most_chars": 10_000,
         "standing": standing(0, 0, 0, 0),
-        "left": None,
-        "today": None,
+        "line": None,
         "uplift": 50,
         "models": 1,
         "demonstration": False,
@@ -125,10 +135,17 @@ def welcome(**other: object) -> Mapping[str, object]:
     }
 
 
+def answered(trigger: Trigger) -> Mapping[str, object]:
+    """An answer that calls for a prompt."""
+    receipt = AnswerReceipt("req_1", "groq/llama-3.3-70b", 3, "miss", 1_204, 1.2)
+    asked = Asked(turns=(Turn("One", "Two"),), receipt=receipt, trigger=trigger)
+    return welcome(line=line(standing(1, 1, 900, 0)), asked=asked)
+
+
 def usage(
-    what: Used, *, overlooked: bool = False, is_of_key: bool = False
+    what: Used, *, overlooked: bool = False, key: str = ""
 ) -> tuple[str, str, Mapping[str, object]]:
-    shown = usage_told(what, overlooked=overlooked, is_of_key=is_of_key)
+    shown = usage_told(what, overlooked=overlooked, key=key, uplift=50)
     return "/usage", "usage.html", shown
 
 
@@ -159,20 +176,28 @@ MADE: dict[str, tuple[str, str, Mapping[str, object]]] = {
     "usage-at-hour": usage(used(5, 9, 900, 1)),
     "usage-at-day": usage(used(1, 20, 900, 0)),
     "usage-at-tokens": usage(used(2, 9, 5_000, 0)),
+    "usage-few-tokens": usage(used(2, 9, 4_950, 0)),
     "usage-at-calls": usage(used(2, 9, 900, 2)),
     "usage-just-reset": usage(used(0, 12, 3_000, 0)),
     "usage-pace": usage(used(4, 9, 900, 0)),
     "usage-of-an-address": usage(used(2, 9, 900, 0, shared=True)),
     "usage-from-outside": usage(used(0, 0, 0, 0, shared=True), overlooked=True),
-    "usage-of-a-key": usage(used(2, 9, 900, 0, tier="registered"), is_of_key=True),
-    "usage-pro": usage(used(41, 312, 91_000, 3, tier="pro", lifted=True), is_of_key=True),
-    "usage-unknown": ("/usage", "usage.html", usage_told(None, refusal=REFUSED)),
+    "usage-of-a-key": usage(used(2, 9, 900, 0, tier="registered"), key=KEY),
+    "usage-pro": usage(used(41, 312, 91_000, 3, tier="pro", lifted=True), key=KEY),
+    "usage-unknown": ("/usage", "usage.html", usage_told(None) | {"refusal": REFUSED}),
     "status-good": status(hours(*[(40, 0)] * 24)),
     "status-degraded": status(hours(*[(40, 0)] * 20, (10, 9), (0, 9), (30, 1), (30, 2))),
     "status-quiet": status(hours(*[(40, 0)] * 20, (0, 9), (0, 0), (0, 0))),
     "status-away": status(None),
     "welcome-demonstration": ("/", "welcome.html", welcome(demonstration=True)),
     "welcome-nobody": ("/", "welcome.html", welcome(models=0)),
+    "chat-few-tokens": (
+        "/chat",
+        "chat.html",
+        welcome(line=line(standing(1, 2, 4_950, 0)), asked=Asked(key=KEY)),
+    ),
+    "chat-first": ("/chat", "chat.html", answered(Trigger.FIRST_REQUEST)),
+    "chat-let-down": ("/chat", "chat.html", answered(Trigger.QUALITY_ISSUE)),
     "chat-all-busy": (
         "/chat",
         "chat.html",
@@ -192,5 +217,7 @@ MADE: dict[str, tuple[str, str, Mapping[str, object]]] = {
 def made(name: str) -> str:
     """One of them as HTML."""
     path, template, shown = MADE[name]
-    frame = open_frame(read_assets(), "http://127.0.0.1:3001", __version__)
-    return frame.html(path, template, shown)
+    frame = open_frame(
+        read_assets(), "http://127.0.0.1:3001", __version__, texts=TEXTS, status_of=status_of
+    )
+    return frame.html(path, template, {"refusal": None, **shown})

@@ -1,5 +1,6 @@
 """Asking without script: a form, the same limits as through the API, and a page with the answer."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -8,7 +9,9 @@ from html import unescape
 import httpx
 import pytest
 
+from scalix_free.web.asking import MOST_SAID_BYTES, Asked, Turn
 from tests.api.caller import Caller
+from tests.api.test_session import token_of
 from tests.service import RunningService
 from tests.web.page import Page
 
@@ -95,7 +98,7 @@ def test_a_question_that_is_too_long_is_kept_and_can_be_trimmed(caller: Caller) 
     assert "Trim to fit" in refused.text
     assert long.strip() in refused.text
 
-    trimmed = ask(caller, prompt=long, trim="1")
+    trimmed = ask(caller, prompt=long, look="1")
     (kept,) = re.findall(r"<textarea[^>]*>(.*?)</textarea>", trimmed.text, re.S)
     assert kept == long.strip()[:10_000]
     assert "You said" not in trimmed.text, "it is looked at first"
@@ -122,3 +125,61 @@ def test_asked_again_the_newest_answer_is_none_of_the_conversation(caller: Calle
 
     assert "You said: Say it" in again.text
     assert "given before" not in again.text
+
+
+def test_a_refusal_has_its_status(caller: Caller) -> None:
+    assert ask(caller, prompt="long " * 3_000).status_code == 400
+    assert ask(caller, prompt="Hi", key="free").status_code == 401
+    for n in range(5):
+        ask(caller, prompt=f"{n}")
+    assert ask(caller, prompt="Too many").status_code == 429
+
+
+def test_who_has_a_key_asks_and_rates_with_it(caller: Caller) -> None:
+    key = token_of(caller)
+    caller.client.cookies.clear()
+
+    looked = ask(caller, look="1", key=key)
+    assert "You ask with your key." in looked.text
+    assert field(looked.text, "key") == key
+    answered = ask(caller, prompt="With a key", key=key)
+    assert "set-cookie" not in answered.headers
+    assert field(answered.text, "key") == key
+    rated = {"answer": field(answered.text, "answer"), "rating": "1", "key": key}
+    until = time.monotonic() + 5
+    while ask(caller, "/feedback", **rated).status_code != 200:
+        assert time.monotonic() < until
+    del rated["key"]
+    assert ask(caller, "/feedback", **rated).status_code == 404, "it is nobody else's answer"
+
+    told = caller.request(
+        "GET", "/api/v1/free/limits", headers={"authorization": f"Bearer {key}"}
+    ).json()
+    assert told["windows"][0]["used"] == 1
+
+
+@pytest.mark.parametrize("key", ["free", "scalix_key_none", "scalix_free_not.valid"])
+def test_a_key_that_is_none_loses_no_question(caller: Caller, key: str) -> None:
+    for more in ({}, {"look": "1"}):
+        refused = ask(caller, prompt="Kept", key=key, **more)
+        assert refused.status_code == 401
+        assert ">Kept</textarea>" in refused.text
+        assert key not in refused.text
+
+
+def test_the_first_answer_is_welcomed_once_and_that_is_told(caller: Caller) -> None:
+    assert "You have 20 requests a day; 19 are left." in ask(caller, prompt="First").text
+    assert "Welcome!" not in ask(caller, prompt="Second").text
+
+    kept = caller.request("POST", "/usage/export", data={"as": "json"}, headers=OWN).json()
+    told = [(one["trigger"], one["action"], one["message_id"]) for one in kept["reactions"]]
+    assert told == [("FIRST_REQUEST", "impression", "chat-page")]
+
+
+def test_a_form_carries_the_newest_of_what_was_said() -> None:
+    turns = [Turn(f"{n}", "ä" * 10_000) for n in range(20)]
+    said = json.loads(Asked(turns=turns).said)
+
+    assert [question for question, _ in said] == ["16", "17", "18", "19"]
+    assert len(json.dumps(said, ensure_ascii=False).encode()) <= MOST_SAID_BYTES
+    assert Asked(turns=[Turn("long", "x" * MOST_SAID_BYTES)]).said == "[]"

@@ -30,14 +30,19 @@ def test_opening_it_changes_nothing_and_its_button_gives_a_key(
     assert 'method="post" action="/verify"' in page.text
 
     entered = caller.request("POST", "/verify", data={"token": token})
-    (key,) = re.findall(r"scalix_key_\w+", entered.text)
+    (key,) = set(re.findall(r"scalix_key_\w+", entered.text))
     assert entered.status_code == 200
     assert entered.headers["cache-control"] == "no-store"
     told = caller.request("GET", "/api/v1/free/limits", headers={"authorization": f"Bearer {key}"})
     assert told.json()["tier"] == "registered"
 
+    own = {"sec-fetch-site": "same-origin"}
+    chat = caller.request("POST", "/chat", data={"look": "1", "key": key}, headers=own)
+    assert "50 requests remaining today" in chat.text, "the key is good for the chat as well"
+
     again = caller.request("POST", "/verify", data={"token": token})
     assert again.status_code == 400
+    assert 'href="/sign-up"' in again.text
     assert "scalix_key_" not in again.text
     assert 'role="alert"' in again.text
 

@@ -137,7 +137,7 @@ class ErrorWriter:
         cache: CacheUse = CacheUse.BYPASS,
     ) -> ErrorResponse:
         """The whole response to a refused request."""
-        status, _, _ = TABLE[refusal.code]
+        status = status_of(refusal)
         body = self.body(refusal, request_id, standing, session_id)
         head = b"content-type: application/json\r\ncache-control: no-store\r\n"
         if status in RETRIED:
@@ -186,6 +186,11 @@ class ErrorWriter:
                 ),
             )
         )
+
+
+def status_of(refusal: Refusal) -> int:
+    """The status of whatever tells this refusal."""
+    return TABLE[refusal.code][0]
 
 
 def _is_long(refusal: Refusal) -> bool:

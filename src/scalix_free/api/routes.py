@@ -46,8 +46,8 @@ _ELSEWHERE: Final = Refusal(
 _BROKEN: Final = Refusal(code=Code.INTERNAL_ERROR, message="Failed to generate response.")
 
 
-Lost = Callable[[Request[Any, Any, Any], Refusal, int], Answer]
-"""The page with this status for somebody who went to an address with a browser."""
+Lost = Callable[[Request[Any, Any, Any], Refusal], Answer]
+"""The page for somebody who went to an address with a browser."""
 
 
 def build_http(
@@ -62,9 +62,9 @@ def build_http(
 
     def refuse(request: Request[Any, Any, Any], error: Exception) -> Answer:
         refusal = _refusal(request, error)
-        response = errors.response(refusal, request_id_of(request.scope))
         if headers_of(request.scope).get(b"sec-fetch-mode") == b"navigate":
-            return lost(request, refusal, response.status)
+            return lost(request, refusal)
+        response = errors.response(refusal, request_id_of(request.scope))
         return as_response(replace(response, head=response.head + _allow(error)))
 
     def _refusal(request: Request[Any, Any, Any], error: Exception) -> Refusal:

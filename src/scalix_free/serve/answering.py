@@ -260,6 +260,11 @@ class Answering:
         """What the cache of answers has done for it so far."""
         return self._looked_up() or CacheUse.BYPASS
 
+    @property
+    def charged_tokens(self) -> int:
+        """What it cost, once it has ended."""
+        return self._charged
+
     async def finish(self) -> Standing:
         """Charge a whole answer at its real price; afterwards the limits say what is left."""
         assert self._caller is not None

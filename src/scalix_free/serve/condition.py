@@ -26,8 +26,8 @@ AWAY_MS: Final = 5_000
 """For how long a log that did not answer is left alone, so that pages do not wait for it."""
 
 State: TypeAlias = Literal["good", "degraded", "down", "quiet", "no data"]
-"""That of the last two hours: ``quiet`` where nobody asked in them, ``no data`` where nobody asked in
-a month."""
+"""That of the last two hours: ``quiet`` where nobody asked in them, ``no data`` where nobody did
+in a month."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -16,7 +16,9 @@ from markupsafe import Markup
 from scalix_free.core.caller import Visitor
 from scalix_free.core.chat import Call
 from scalix_free.core.errors import Code, Failure, Refusal
+from scalix_free.core.funnel import Trigger
 from scalix_free.core.standing import Standing
+from scalix_free.growth.triggers import OWN_LIMITS
 from scalix_free.serve import Answer, Refused, Service, Sessions
 from scalix_free.serve.answering import FAILURES
 from scalix_free.web.frame import AnyRequest
@@ -25,6 +27,8 @@ from scalix_free.web.visits import Visits
 from scalix_free.wire.request import parse_call
 
 MOST_TURNS: Final = 20
+MOST_SAID_BYTES: Final = 100_000
+"""Of what was said before, as a form carries it on: three times as much where it is encoded."""
 MOST_FORM_BYTES: Final = 400_000
 
 Turns = Sequence["Turn"]
@@ -59,7 +63,8 @@ class Asked:
     """What became of a question.
 
     ``turns`` are all that came so far, the new one last if it was answered, though perhaps not to
-    its end: then ``cut`` says why. ``question`` is what is left to ask.
+    its end: then ``cut`` says why. ``question`` is what is left to ask, ``key`` that of whoever
+    asks with one, ``trigger`` the prompt that the answer called for, ``visitor`` who asked.
     """
 
     turns: Turns = ()
@@ -68,24 +73,33 @@ class Asked:
     refusal: Refusal | None = None
     cut: str | None = None
     standing: Standing | None = None
+    key: str = ""
+    trigger: Trigger | None = None
+    visitor: Visitor | None = None
+
+    @property
+    def prompt(self) -> Trigger | None:
+        """The prompt that the page shows for it."""
+        return Trigger.AT_LIMIT if self.is_limited else self.trigger
 
     @property
     def said(self) -> str:
-        """The turns, as the form carries them on."""
-        return msgspec.json.encode(self.turns).decode()
+        """The newest turns, as the form carries them on."""
+        kept, left = len(self.turns), MOST_SAID_BYTES
+        while kept and (left := left - len(msgspec.json.encode(self.turns[kept - 1]))) >= 0:
+            kept -= 1
+        return msgspec.json.encode(self.turns[kept:]).decode()
 
     @property
     def is_limited(self) -> bool:
         """Whether a limit was reached that only time or another tier lifts."""
-        return self.refusal is not None and self.refusal.code in LIMITS
+        return self.refusal is not None and self.refusal.code in OWN_LIMITS
 
     @property
     def is_failure(self) -> bool:
         """Whether it is ours or a provider's, so that asking again may help."""
         return self.refusal is not None and self.refusal.code in FAILURES
 
-
-LIMITS: Final = frozenset({Code.HOURLY_LIMIT, Code.DAILY_LIMIT, Code.TOKEN_LIMIT})
 
 CUT: Final = {
     "length": "The answer has reached its greatest length and ends here.",
@@ -104,19 +118,25 @@ class Asking:
     async def ask(self, request: AnyRequest, form: Mapping[str, str]) -> Asked:
         """Ask what the form asks."""
         turns, question = turns_of(form), form.get("prompt", "").replace("\r\n", "\n")
+        visitor = await self._sender(request, form)
+        if isinstance(visitor, Refusal):
+            return Asked(turns=turns, question=question, refusal=visitor)
+        key = form.get("key", "")
         if not question:
-            return Asked(turns=turns, refusal=EMPTY)
-        visitor = await self._somebody(request)
+            return Asked(turns=turns, refusal=EMPTY, key=key)
         rid = self.visits.rid(request)
         call = parse_call(_body(turns, question, again="again" in form), rid)
         if isinstance(call, Call) and "again" in form:
             call = call._replace(fresh=True)
-        return await self._asked(visitor, call, rid, turns, question)
+        asked = await self._asked(visitor, call, rid, turns, question)
+        if asked.refusal is not None and asked.refusal.code is Code.INVALID_API_KEY:
+            return asked
+        return replace(asked, key=key, visitor=visitor)
 
-    async def _somebody(self, request: AnyRequest) -> Visitor:
-        """The visitor, with an identity if they have none and one is to be had for nothing."""
-        visitor = self.visits.visitor(request)
-        if visitor.credential is not None:
+    async def _sender(self, request: AnyRequest, form: Mapping[str, str]) -> Visitor | Refusal:
+        """Who asks, with an identity if they have none and one is to be had for nothing."""
+        visitor = self.visits.sender(request, form)
+        if isinstance(visitor, Refusal) or visitor.credential is not None:
             return visitor
         agent = request.headers.get("user-agent", "")
         begun = await self.sessions.begin(visitor, agent, None)
@@ -157,7 +177,7 @@ class Asking:
             model=answer.answered_by,
             attempts=answer.attempts,
             cache=answer.cache.value,
-            tokens=answer.usage.total_tokens,
+            tokens=answering.charged_tokens,
             took_s=time.perf_counter() - began,
         )
         return Asked(
@@ -165,6 +185,7 @@ class Asking:
             receipt=receipt,
             cut=cut,
             standing=answering.standing if cut else answer.standing,
+            trigger=answer.trigger,
         )
 
 

@@ -67,9 +67,10 @@ def connect_pages(frame: Frame, visits: Visits, asking: Asking) -> list[HTTPRout
     """The settings, and the form that tries; script tries from the reader's own machine."""
     rows = clients(frame.public_url)
 
-    def page(request: AnyRequest, tried: Tried | None, status: int = 200) -> Page:
+    def page(request: AnyRequest, tried: Tried | None) -> Page:
         shown = {"clients": rows, "tried": tried, "question": QUESTION}
-        return frame.page(request, "connect.html", shown, status=status)
+        refusal = None if tried is None else tried.asked.refusal
+        return frame.page(request, "connect.html", shown, refusal=refusal)
 
     @get("/connect", include_in_schema=False)
     async def connect(request: AnyRequest) -> Page:
@@ -84,7 +85,7 @@ def connect_pages(frame: Frame, visits: Visits, asking: Asking) -> list[HTTPRout
     async def attempt(request: AnyRequest) -> Page:
         form = await visits.form(request)
         if isinstance(form, Refusal):
-            return page(request, Tried(Asked(refusal=form)), 403)
+            return page(request, Tried(Asked(refusal=form)))
         return page(request, Tried(await asking.ask(request, {"prompt": QUESTION})))
 
     return [connect, attempt]

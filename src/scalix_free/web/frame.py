@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -10,6 +10,7 @@ import jinja2
 from litestar import MediaType, Request, Response
 
 from scalix_free.core.clock import utc
+from scalix_free.core.errors import Refusal
 from scalix_free.web.static import Assets
 
 AnyRequest = Request[Any, Any, Any]
@@ -52,11 +53,16 @@ BELOW: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Renders templates into responses. ``public_url`` is where people reach us."""
+    """Renders templates into responses.
+
+    ``public_url`` is where people reach us, ``status_of`` the status of a page that tells a
+    refusal.
+    """
 
     templates: jinja2.Environment
     public_url: str
     version: str
+    status_of: Callable[[Refusal], int]
 
     def html(self, here: str, template: str, shown: Mapping[str, object]) -> str:
         """A page as text, at the address where it stands."""
@@ -75,23 +81,36 @@ class Frame:
         template: str,
         shown: Mapping[str, object],
         *,
-        status: int = 200,
+        refusal: Refusal | None = None,
         headers: Mapping[str, str] | None = None,
         personal: bool = True,
     ) -> Page:
-        """A page as it is sent. A ``personal`` one is for its reader alone, and kept nowhere."""
-        text = self.html(request.url.path, template, shown)
+        """A page as it is sent, with the ``refusal`` that it tells.
+
+        A ``personal`` one is for its reader alone, and kept nowhere.
+        """
+        text = self.html(request.url.path, template, {**shown, "refusal": refusal})
         kept = {"cache-control": "no-store" if personal else "no-cache"}
         return Response(
             text,
-            status_code=status,
+            status_code=200 if refusal is None else self.status_of(refusal),
             headers={**HEADERS, **kept, **(headers or {})},
             media_type=MediaType.HTML,
         )
 
 
-def open_frame(assets: Assets, public_url: str, version: str) -> Frame:
-    """The frame, with the templates of the package."""
+def open_frame(
+    assets: Assets,
+    public_url: str,
+    version: str,
+    *,
+    texts: Mapping[str, str],
+    status_of: Callable[[Refusal], int],
+) -> Frame:
+    """The frame, with the templates of the package.
+
+    ``texts`` are the operator's words for prompts, by the trigger of each.
+    """
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("scalix_free.web"),
         autoescape=True,
@@ -101,6 +120,7 @@ def open_frame(assets: Assets, public_url: str, version: str) -> Frame:
     )
     templates.globals["asset"] = assets.url
     templates.globals["utc"] = utc
+    templates.globals["texts"] = texts
     templates.globals["bundle"] = "elements/elements.js" in assets
     templates.globals["chat_bundle"] = "elements/chat.js" in assets
-    return Frame(templates, public_url, version)
+    return Frame(templates, public_url, version, status_of)

@@ -6,7 +6,6 @@ from scalix_free.core.errors import Refusal
 from scalix_free.web.frame import AnyRequest, Frame, Page
 
 
-def lost_page(frame: Frame, request: AnyRequest, refusal: Refusal, status: int) -> Page:
+def lost_page(frame: Frame, request: AnyRequest, refusal: Refusal) -> Page:
     """Why there is nothing, and where to go on."""
-    shown = {"refusal": refusal, "status": status}
-    return frame.page(request, "lost.html", shown, status=status)
+    return frame.page(request, "lost.html", {}, refusal=refusal)

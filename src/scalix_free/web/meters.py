@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from scalix_free.core.clock import utc
-from scalix_free.core.ledger import Level
+from scalix_free.core.ledger import Level, Unit
 from scalix_free.core.standing import Standing
+from scalix_free.growth.messages import LEAST_TOKENS
 
 LABELS: Final = {
     "requests_hour": "Requests This Hour",
@@ -34,10 +35,14 @@ class Meter:
     tone: str
     word: str
 
-    @property
-    def is_spent(self) -> bool:
-        """Whether nothing of it is left."""
-        return self.remaining == 0
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The requests of the day, or what there is in their place; and what stops somebody sooner."""
+
+    tone: str
+    requests: Meter | None
+    tighter: Meter | None
 
 
 def meters(standing: Standing) -> Sequence[Meter]:
@@ -53,15 +58,40 @@ def binding(standing: Standing) -> Meter | None:
     return None if standing.binding is None else _meter(standing.binding)
 
 
-def today(standing: Standing) -> Meter | None:
-    """The day's requests, where they are limited."""
-    found = [level for level in standing.levels if level.limit.name == "requests_day"]
-    return _meter(found[0]) if found and found[0].limit.most is not None else None
+def line(standing: Standing) -> Line | None:
+    """What is left in one line; None where neither requests nor tokens are limited."""
+    requests, tokens, day = standing.binding, standing.tokens, standing.level("requests_day")
+    if day is None or day.limit.most is None:
+        day = requests
+    tightest = requests
+    if tokens is not None and AMBER <= _percent(tokens) > _percent(requests):
+        tightest = tokens
+    if tightest is None:
+        return None
+    return Line(
+        tone=_meter(tightest).tone,
+        requests=None if day is None else _meter(day),
+        tighter=None if tightest is day else _meter(tightest),
+    )
+
+
+def spent(standing: Standing) -> Sequence[Meter]:
+    """The windows that leave nothing for another answer; calls at once pass by themselves."""
+    return [
+        _meter(level)
+        for level in standing.levels
+        if level.limit.unit is not Unit.CALLS
+        and level.limit.most is not None
+        and (level.remaining or 0) < (LEAST_TOKENS if level.limit.unit is Unit.TOKENS else 1)
+    ]
+
+
+def _percent(level: Level | None) -> int:
+    return 0 if level is None or not level.limit.most else level.used * 100 // level.limit.most
 
 
 def _meter(level: Level) -> Meter:
-    most, used = level.limit.most, level.used
-    percent = 0 if not most else used * 100 // most
+    most, used, percent = level.limit.most, level.used, _percent(level)
     tone, word = "", "Plenty left"
     if most is not None and used >= most:
         tone, word = "danger", "Used up"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from litestar import get, post
@@ -28,18 +29,18 @@ def opinion_pages(
         answer: str = "",
         rating: str = "",
         comment: str = "",
+        key: str = "",
         refusal: Refusal | None = None,
-        status: int = 200,
     ) -> Page:
         shown = {
             "answer": answer,
             "rating": rating,
             "comment": comment,
-            "refusal": refusal,
+            "key": key,
             "thanks": bool(rating) and refusal is None,
             "most_chars": MOST_COMMENT_CHARS,
         }
-        return frame.page(request, "feedback.html", shown, status=status)
+        return frame.page(request, "feedback.html", shown, refusal=refusal)
 
     @get("/feedback", include_in_schema=False)
     async def ask(request: AnyRequest) -> Page:
@@ -54,25 +55,27 @@ def opinion_pages(
     async def give(request: AnyRequest) -> Page:
         form = await visits.form(request)
         if isinstance(form, Refusal):
-            return page(request, refusal=form, status=403)
-        answer, rating = form.get("answer", ""), form.get("rating", "")
-        comment = form.get("comment", "")[:MOST_COMMENT_CHARS]
-        refusal: Refusal | None = NO_RATING
-        if rating in RATINGS:
-            caller = await callers.caller(visits.visitor(request))
-            if isinstance(caller, Refusal):
-                refusal = caller
-            else:
-                given = await feedback.give(caller, answer, RATINGS[rating], comment or None)
-                refusal = given if isinstance(given, Refusal) else None
+            return page(request, refusal=form)
         return page(
             request,
-            answer=answer,
-            rating=rating,
-            comment=comment,
-            refusal=refusal,
-            status=200 if refusal is None else 400,
+            answer=form.get("answer", ""),
+            rating=form.get("rating", ""),
+            comment=form.get("comment", "")[:MOST_COMMENT_CHARS],
+            key=form.get("key", ""),
+            refusal=await rate(request, form),
         )
+
+    async def rate(request: AnyRequest, form: Mapping[str, str]) -> Refusal | None:
+        rating = RATINGS.get(form.get("rating", ""))
+        if rating is None:
+            return NO_RATING
+        visitor = visits.sender(request, form)
+        caller = visitor if isinstance(visitor, Refusal) else await callers.caller(visitor)
+        if isinstance(caller, Refusal):
+            return caller
+        comment = form.get("comment", "")[:MOST_COMMENT_CHARS]
+        given = await feedback.give(caller, form.get("answer", ""), rating, comment or None)
+        return given if isinstance(given, Refusal) else None
 
     return [ask, give]
 

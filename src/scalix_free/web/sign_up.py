@@ -1,4 +1,4 @@
-"""Signing up by e-mail, and what is said of answers: the small forms."""
+"""Signing up by e-mail."""
 
 from __future__ import annotations
 
@@ -30,10 +30,9 @@ def sign_up_pages(
         email: str = "",
         refusal: Refusal | None = None,
         sent: bool = False,
-        status: int = 200,
     ) -> Page:
-        shown = about | {"email": email, "refusal": refusal, "sent": sent}
-        return frame.page(request, "sign-up.html", shown, status=status)
+        shown = about | {"email": email, "sent": sent}
+        return frame.page(request, "sign-up.html", shown, refusal=refusal)
 
     @get("/sign-up", include_in_schema=False)
     async def ask(request: AnyRequest) -> Page:
@@ -48,11 +47,9 @@ def sign_up_pages(
     async def send(request: AnyRequest) -> Page:
         form = await visits.form(request)
         if isinstance(form, Refusal):
-            return page(request, refusal=form, status=403)
+            return page(request, refusal=form)
         email = form.get("email", "")
         refusal = await accounts.sign_in(visits.visitor(request), email)
-        if refusal is not None:
-            return page(request, email=email, refusal=refusal, status=400)
-        return page(request, email=email, sent=True)
+        return page(request, email=email, refusal=refusal, sent=refusal is None)
 
     return [ask, send]

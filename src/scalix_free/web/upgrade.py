@@ -12,8 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from scalix_free.core.caller import Tier
 from scalix_free.core.errors import Refusal
 from scalix_free.core.funnel import Action, Trigger
-from scalix_free.core.ledger import Limit
-from scalix_free.identity.identify import PRO, REGISTERED
+from scalix_free.identity.identify import ANONYMOUS, PRO, REGISTERED
 from scalix_free.serve import Offers
 from scalix_free.web.frame import AnyRequest, Frame, Page
 from scalix_free.web.visits import Visits
@@ -44,21 +43,22 @@ def upgrade_pages(
         email: str = "",
         left: bool = False,
         refusal: Refusal | None = None,
-        status: int = 200,
     ) -> Page:
         asked = request.query_params
         yearly, plain = asked.get("interval") == "year", "plain" in asked
-        offer = await offers.of(visits.visitor(request), yearly=yearly, asked=None, plain=plain)
+        found = await offers.of(visits.visitor(request), yearly=yearly, asked=None, plain=plain)
+        offer = None if isinstance(found, Refusal) else found
+        if isinstance(found, Refusal):
+            refusal = refusal or found
         shown = {
-            "features": features(tiers[REGISTERED], tiers[PRO], len(service.models())),
-            "offer": None if isinstance(offer, Refusal) else offer,
+            "features": features(tiers, len(service.models())),
+            "offer": offer,
             "yearly": yearly,
             "plain": plain,
             "email": email,
             "left": left,
-            "refusal": refusal,
         }
-        return frame.page(request, "upgrade.html", shown, status=status)
+        return frame.page(request, "upgrade.html", shown, refusal=refusal)
 
     @get("/upgrade", include_in_schema=False)
     async def upgrade(request: AnyRequest) -> Page:
@@ -74,23 +74,22 @@ def upgrade_pages(
     async def leave(request: AnyRequest) -> Page:
         form = await visits.form(request)
         if isinstance(form, Refusal):
-            return await page(request, refusal=form, status=403)
+            return await page(request, refusal=form)
         email = form.get("email", "")
         refusal = await offers.leave(
             visits.visitor(request), email, consent="consent" in form, source=SOURCE
         )
-        if refusal is not None:
-            return await page(request, email=email, refusal=refusal, status=400)
-        return await page(request, left=True)
+        return await page(request, email=email, left=refusal is None, refusal=refusal)
 
     return [upgrade, leave]
 
 
-def features(free: Tier, pro: Tier, models: int) -> Sequence[Feature]:
-    """What the two tiers give, by this server's own settings."""
+def features(tiers: Mapping[str, Tier], models: int) -> Sequence[Feature]:
+    """What free and Pro give, by this server's own settings."""
+    free, pro = tiers[REGISTERED], tiers[PRO]
     return (
-        Feature("Requests/Day", _most(free, "requests_day"), _most(pro, "requests_day")),
-        Feature("Tokens/Day", _most(free, "tokens_day"), _most(pro, "tokens_day")),
+        _limit("Requests/Day", "requests_day", tiers),
+        _limit("Tokens/Day", "tokens_day", tiers),
         Feature(
             "AI Models",
             f"{models} free {'model' if models == 1 else 'models'}",
@@ -104,9 +103,15 @@ def features(free: Tier, pro: Tier, models: int) -> Sequence[Feature]:
     )
 
 
+def _limit(what: str, name: str, tiers: Mapping[str, Tier]) -> Feature:
+    """Free is one thing at once, and more for an e-mail address."""
+    nobody, somebody = _most(tiers[ANONYMOUS], name), _most(tiers[REGISTERED], name)
+    free = somebody if nobody == somebody else f"{nobody}, signed up {somebody}"
+    return Feature(what, free, _most(tiers[PRO], name))
+
+
 def _most(tier: Tier, name: str) -> str:
-    limits: dict[str, Limit] = {limit.name: limit for limit in tier.policy.limits}
-    most = limits[name].most
+    (most,) = (limit.most for limit in tier.policy.limits if limit.name == name)
     return "Unlimited" if most is None else f"{most:,}"
 
 

@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
-from collections.abc import Sequence
-from typing import Final
+import io
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
 
 import msgspec
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
+from scalix_free.core.caller import Caller, Visitor
+from scalix_free.core.clock import utc
 from scalix_free.core.errors import Refusal
 from scalix_free.core.outcome import Day
 from scalix_free.serve import Callers, OwnData, OwnUsage, Used
+from scalix_free.serve.own_data import Tables
 from scalix_free.web.frame import AnyRequest, Frame, Page
-from scalix_free.web.meters import binding, meters
+from scalix_free.web.meters import binding, meters, spent
 from scalix_free.web.visits import Visits
 
 DAYS: Final = 14
 MOST_FORM_BYTES: Final = 4_096
+KINDS: Final = {"json": "application/json", "csv": "text/csv"}
+COLUMNS: Final = (
+    "request_id",
+    "at",
+    "model",
+    "attempts",
+    "cache",
+    "result",
+    "code",
+    "prompt_tokens",
+    "completion_tokens",
+    "counts",
+    "charged_tokens",
+    "first_token_ms",
+    "total_ms",
+)
+"""Of a request in a table."""
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -31,29 +53,43 @@ class Bar(msgspec.Struct, frozen=True):
 
 
 def usage_pages(
-    frame: Frame, own_usage: OwnUsage, own_data: OwnData, callers: Callers, visits: Visits
+    frame: Frame,
+    own_usage: OwnUsage,
+    own_data: OwnData,
+    callers: Callers,
+    visits: Visits,
+    *,
+    uplift: int | None,
 ) -> list[HTTPRouteHandler]:
-    """The page, and the button that deletes what is kept of its reader."""
+    """The page; and what is kept of its reader, to have or to delete.
+
+    ``uplift`` is how many requests a day an account has; None: as many as it likes.
+    """
 
     async def page(
         request: AnyRequest,
+        sender: Visitor | Refusal | None = None,
         *,
-        key: str | None = None,
+        key: str = "",
         erased: bool = False,
         refusal: Refusal | None = None,
     ) -> Page:
-        visitor = visits.visitor(request)
-        if key is not None:
-            visitor = visitor._replace(credential=key)
-        found = await own_usage.of(visitor, DAYS)
+        visitor = visits.visitor(request) if sender is None else sender
+        found = visitor if isinstance(visitor, Refusal) else await own_usage.of(visitor, DAYS)
         used = None if isinstance(found, Refusal) else found
         if isinstance(found, Refusal):
             refusal = refusal or found
-        overlooked = key is None and visits.is_known(request) and not visits.is_own(request)
-        shown = told(
-            used, refusal=refusal, erased=erased, overlooked=overlooked, is_of_key=key is not None
-        )
-        return frame.page(request, "usage.html", shown, status=200 if refusal is None else 400)
+        came = request.headers.get("sec-fetch-site") is not None
+        overlooked = not key and came and visits.is_known(request) and not visits.is_own(request)
+        shown = told(used, erased=erased, overlooked=overlooked, key=key, uplift=uplift)
+        return frame.page(request, "usage.html", shown, refusal=refusal)
+
+    async def of_form(request: AnyRequest) -> tuple[Mapping[str, str], Caller | Refusal]:
+        form = await visits.form(request)
+        if isinstance(form, Refusal):
+            return {}, form
+        visitor = visits.sender(request, form)
+        return form, visitor if isinstance(visitor, Refusal) else await callers.caller(visitor)
 
     @get("/usage", include_in_schema=False)
     async def usage(request: AnyRequest) -> Page:
@@ -64,7 +100,20 @@ def usage_pages(
         form = await visits.form(request)
         if isinstance(form, Refusal):
             return await page(request, refusal=form)
-        return await page(request, key=form.get("key") or None)
+        return await page(request, visits.sender(request, form), key=form.get("key", ""))
+
+    @post(
+        "/usage/export",
+        include_in_schema=False,
+        status_code=200,
+        request_max_body_size=MOST_FORM_BYTES,
+    )
+    async def export(request: AnyRequest) -> Page:
+        form, caller = await of_form(request)
+        found = caller if isinstance(caller, Refusal) else await own_data.export(caller)
+        if isinstance(found, Refusal):
+            return await page(request, refusal=found)
+        return as_file(found, "csv" if form.get("as") == "csv" else "json")
 
     @post(
         "/usage/delete",
@@ -73,35 +122,53 @@ def usage_pages(
         request_max_body_size=MOST_FORM_BYTES,
     )
     async def delete(request: AnyRequest) -> Page:
-        form = await visits.form(request)
-        if isinstance(form, Refusal):
-            return await page(request, refusal=form)
-        caller = await callers.caller(visits.visitor(request))
+        _, caller = await of_form(request)
         refusal = caller if isinstance(caller, Refusal) else await own_data.erase(caller)
         return await page(request, erased=refusal is None, refusal=refusal)
 
-    return [usage, of_key, delete]
+    return [usage, of_key, export, delete]
+
+
+def as_file(kept: Tables, kind: str) -> Page:
+    """All that is kept as JSON, or the requests as CSV, for the reader's disk."""
+    if kind == "csv":
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        for row in kept.get("usage", ()):
+            writer.writerow({**row, "at": utc(cast("int", row["at_ms"]))})
+        body = text.getvalue()
+    else:
+        body = msgspec.json.format(msgspec.json.encode(kept), indent=2).decode()
+    return Response(
+        body,
+        media_type=KINDS[kind],
+        headers={
+            "cache-control": "no-store",
+            "content-disposition": f'attachment; filename="scalix-free.{kind}"',
+        },
+    )
 
 
 def told(
     used: Used | None,
     *,
-    refusal: Refusal | None = None,
     erased: bool = False,
     overlooked: bool = False,
-    is_of_key: bool = False,
+    key: str = "",
+    uplift: int | None = None,
 ) -> dict[str, object]:
     """What the template shows.
 
-    ``overlooked`` says that there was a cookie which does not count on this way, ``is_of_key`` that
-    a key was typed in: it is kept nowhere, so that this page is all that it opens.
+    ``overlooked`` says that there was a cookie which does not count on this way, but on another.
+    ``key`` was typed in: it is kept nowhere but in the forms of this page.
     """
     shown: dict[str, object] = {
         "used": used,
-        "refusal": refusal,
         "erased": erased,
         "overlooked": overlooked,
-        "is_of_key": is_of_key,
+        "key": key,
+        "uplift": uplift,
     }
     if used is None:
         return shown
@@ -109,6 +176,7 @@ def told(
     return shown | {
         "standing": standing,
         "meters": meters(standing),
+        "spent": spent(standing),
         "left": binding(standing),
         "runs_out_ms": standing.runs_out_ms,
         "bars": _bars(used.days),

@@ -14,7 +14,7 @@ from scalix_free.web.visits import fields_of
 
 MOST_FORM_BYTES: Final = 4_096
 HEADERS: Final = {"referrer-policy": "no-referrer"}
-"""The address of the page holds a token that nobody else may see."""
+"""Until it was entered the address of the page holds a token that nobody else may see."""
 
 
 def verify_pages(frame: Frame, accounts: Accounts) -> list[HTTPRouteHandler]:
@@ -22,15 +22,16 @@ def verify_pages(frame: Frame, accounts: Accounts) -> list[HTTPRouteHandler]:
 
     def page(
         request: AnyRequest,
-        status: int = 200,
         *,
         email: str = "",
         token: str = "",
-        refusal: str | None = None,
+        refusal: Refusal | None = None,
         verified: Verified | None = None,
     ) -> Page:
-        shown = {"email": email, "token": token, "refusal": refusal, "verified": verified}
-        return frame.page(request, "verify.html", shown, status=status, headers=HEADERS)
+        shown = {"email": email, "token": token, "verified": verified}
+        return frame.page(
+            request, "verify.html", shown, refusal=refusal, headers=None if verified else HEADERS
+        )
 
     @get("/verify", include_in_schema=False)
     async def ask(request: AnyRequest) -> Page:
@@ -49,7 +50,7 @@ def verify_pages(frame: Frame, accounts: Accounts) -> list[HTTPRouteHandler]:
         else:
             found = await accounts.verify_code(form.get("email", ""), form.get("code", ""))
         if isinstance(found, Refusal):
-            return page(request, 400, email=form.get("email", ""), refusal=found.message)
+            return page(request, email=form.get("email", ""), refusal=found)
         return page(request, verified=found)
 
     return [ask, enter]

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 from scalix_free.core.caller import Visitor
 from scalix_free.core.errors import Code, Refusal
+from scalix_free.identity.identify import own_credential
 from scalix_free.web.frame import AnyRequest
 
 MOST_FIELDS: Final = 20
@@ -34,6 +35,15 @@ class Visits:
             return FOREIGN
         return fields_of(await request.body())
 
+    def sender(self, request: AnyRequest, form: Mapping[str, str]) -> Visitor | Refusal:
+        """Who sent a form: its reader, or whose key they typed into it."""
+        key = form.get("key")
+        if key is None:
+            return self.visitor(request)
+        if own_credential(key) is None:
+            return NO_KEY
+        return self.visitor(request)._replace(credential=key)
+
 
 def fields_of(body: bytes) -> Mapping[str, str]:
     """The fields of a form as browsers send it, in UTF-8; of several of one name the first."""
@@ -49,4 +59,7 @@ FOREIGN: Final = Refusal(
     message=(
         "This form was not sent by a page of this service. Open the page here, and send it again."
     ),
+)
+NO_KEY: Final = Refusal(
+    code=Code.INVALID_API_KEY, message="This is no key of ours: they begin with scalix_key_."
 )

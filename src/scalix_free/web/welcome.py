@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 
+from scalix_free.core.caller import Visitor
 from scalix_free.core.errors import Refusal
+from scalix_free.core.funnel import Action
 from scalix_free.core.standing import Standing
-from scalix_free.serve import Conditions, Refused
+from scalix_free.serve import Conditions, Offers, Refused
 from scalix_free.web.asking import MOST_FORM_BYTES, Asked, Asking, turns_of
 from scalix_free.web.frame import AnyRequest, Frame, Page
-from scalix_free.web.meters import binding, today
+from scalix_free.web.meters import line
 
+MESSAGE: Final = "chat-page"
 SAMPLES: Final = (
     "Explain what an API is to a ten-year-old",
     "Write a Python function that reverses a string",
@@ -25,7 +30,9 @@ SAMPLES: Final = (
 def welcome_pages(
     frame: Frame,
     asking: Asking,
+    offers: Offers,
     conditions: Conditions,
+    *,
     most_chars: int | None,
     uplift: int | None,
 ) -> list[HTTPRouteHandler]:
@@ -42,16 +49,18 @@ def welcome_pages(
             "samples": SAMPLES,
             "most_chars": most_chars,
             "standing": standing,
-            "left": None if standing is None else binding(standing),
-            "today": None if standing is None else today(standing),
+            "line": None if standing is None else line(standing),
             "uplift": uplift or "",
             "models": len(models),
             "demonstration": bool(models) and all(model.demonstration for model in models),
         }
 
-    async def read(request: AnyRequest) -> dict[str, object]:
-        found = await service.limits(visits.visitor(request))
+    async def read(visitor: Visitor) -> dict[str, object]:
+        found = await service.limits(visitor)
         return shown(None if isinstance(found, Refused) else found)
+
+    def conversation(request: AnyRequest, asked: Asked, about: dict[str, object]) -> Page:
+        return frame.page(request, "chat.html", {"asked": asked} | about, refusal=asked.refusal)
 
     async def is_degraded() -> bool:
         condition = await conditions.now()
@@ -61,13 +70,12 @@ def welcome_pages(
     async def welcome(request: AnyRequest) -> Page:
         known = visits.is_known(request)
         about = {"known": known, "asked": Asked(), "degraded": await is_degraded()}
-        return frame.page(request, "welcome.html", about | await read(request))
+        return frame.page(request, "welcome.html", about | await read(visits.visitor(request)))
 
     @get("/chat", include_in_schema=False)
     async def chat(request: AnyRequest) -> Page:
-        prompt = request.query_params.get("prompt", "")[:most_chars]
-        asked = Asked(question=prompt)
-        return frame.page(request, "chat.html", {"asked": asked} | await read(request))
+        asked = Asked(question=request.query_params.get("prompt", "")[:most_chars])
+        return conversation(request, asked, await read(visits.visitor(request)))
 
     @post(
         ["/", "/chat"],
@@ -78,12 +86,23 @@ def welcome_pages(
     async def ask(request: AnyRequest) -> Page:
         form = await visits.form(request)
         if isinstance(form, Refusal):
-            asked = Asked(refusal=form)
-            return frame.page(request, "chat.html", {"asked": asked} | shown(None), status=403)
-        if "trim" in form:
-            asked = Asked(turns=turns_of(form), question=form.get("prompt", "")[:most_chars])
-            return frame.page(request, "chat.html", {"asked": asked} | await read(request))
+            return conversation(request, Asked(refusal=form), shown(None))
+        if "look" in form:
+            return await look(request, form)
         asked = await asking.ask(request, form)
-        return frame.page(request, "chat.html", {"asked": asked} | shown(asked.standing))
+        if asked.visitor is not None and asked.prompt is not None:
+            await offers.react(asked.visitor, asked.prompt, Action.IMPRESSION, MESSAGE)
+        return conversation(request, asked, shown(asked.standing))
+
+    async def look(request: AnyRequest, form: Mapping[str, str]) -> Page:
+        """What a form brings, without asking it: a question cut to fit, or a key to ask with."""
+        asked = Asked(turns=turns_of(form), question=form.get("prompt", "")[:most_chars])
+        visitor = visits.sender(request, form)
+        if isinstance(visitor, Refusal):
+            return conversation(request, replace(asked, refusal=visitor), shown(None))
+        found = await service.limits(visitor)
+        if isinstance(found, Refused):
+            return conversation(request, replace(asked, refusal=found.refusal), shown(None))
+        return conversation(request, replace(asked, key=form.get("key", "")), shown(found))
 
     return [welcome, chat, ask]

@@ -1,4 +1,5 @@
-// What script adds to every page: the theme's switch, times in the reader's zone, copy buttons.
+// What script adds to every page: the theme's switch, times in the reader's zone, copy buttons, and
+// a reader's own key for elements.
 "use strict";
 
 const THEMES = ["system", "light", "dark"];
@@ -55,7 +56,8 @@ for (const box of document.querySelectorAll("[data-copy]")) {
   box.append(button);
 }
 
-// A sample fills the composer that is there without script; it still sends by itself.
+for (const element of document.querySelectorAll("[data-token]")) element.token = element.dataset.token;
+
 for (const form of document.querySelectorAll("form[data-once]")) {
   form.addEventListener("submit", () => {
     // The pressed button has to be among what is sent, so it is switched off afterwards.
