@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scalix_free.cli import main
-from scalix_free.litellm_import import translate
+from scalix_free.litellm_import import COST, translate
 from scalix_free.settings.shipped import shipped
 from tests.place import Place
 
@@ -137,6 +137,7 @@ def test_whatever_could_not_be_translated_is_named(
         "router_settings.model_group_alias.gpt-4",
         "general_settings.master_key",
         "environment_variables.LANGFUSE_HOST",
+        COST,
     }
     assert "sk-" not in out + said
 
@@ -170,6 +171,9 @@ def test_two_keys_are_two_accounts(at: Place) -> None:
     ("parameters", "name", "model"),
     [
         ({"model": "gpt-4o"}, "openai", "gpt-4o"),
+        ({"model": "claude-opus-4-6"}, "anthropic", "anthropic/claude-opus-4-6"),
+        ({"model": "x", "custom_llm_provider": "azure"}, "azure", "azure/x"),
+        ({"model": "openai/a/b", "api_base": "https://openrouter.ai/api/v1/"}, "openrouter", "a/b"),
         ({"model": "x/y", "custom_llm_provider": "groq"}, "groq", "x/y"),
         ({"model": "openai/a/b", "base_url": "https://free.example/v1"}, "free.example", "a/b"),
     ],
@@ -181,6 +185,57 @@ def test_a_model_is_found_as_litellm_finds_it(
 
     assert provider.table["name"] == name
     assert provider.models[0]["model"] == model
+
+
+def test_a_key_goes_to_nobody_but_its_owner(at: Place) -> None:
+    """LiteLLM finds OpenAI's key in the environment; Anthropic's is not for OpenAI."""
+    found = translate(models({"model": "gpt-4o"}, {"model": "openai/x"}), shipped())
+    (openai,) = found.providers.values()
+
+    assert openai.table["api_key"] == "env:OPENAI_API_KEY"
+    at.settings(found.toml(), OPENAI_API_KEY="k")
+    own = models({"model": "openai/x", "api_base": "http://10.0.0.1/v1"})
+    (server,) = translate(own, shipped()).providers.values()
+    assert "api_key" not in server.table
+
+
+@pytest.mark.parametrize(
+    ("row", "word"),
+    [
+        ({"litellm_params": {"model": "command-r"}}, "command-r is no provider/model"),
+        ({"litellm_params": {"model": "azure/"}}, "azure/ is no provider/model"),
+        ({"litellm_params": {"model": "mistral/mistral-embed"}}, "does not chat"),
+        (
+            {"litellm_params": {"model": "groq/x"}, "model_info": {"free_tier": False}},
+            "marked as not free",
+        ),
+    ],
+)
+def test_what_is_left_out_is_told_with_its_reason(row: dict[str, Any], word: str) -> None:
+    found = translate({"model_list": [{"model_name": "a", **row}]}, shipped())
+
+    assert not found.providers
+    (sentence,) = found.lost
+    assert word in sentence
+
+
+def test_limits_of_a_model_are_kept_and_what_is_set_elsewhere_is_said() -> None:
+    given = {"model": "azure/x", "rpm": 1, "max_parallel_requests": 3, "api_version": "2023-05-15"}
+    found = translate(models(given), shipped())
+    (provider,) = found.providers.values()
+
+    assert provider.models[0]["limits"] == {"rpm": 1, "concurrent": 3}
+    assert found.lost[-1].endswith("api_version: LiteLLM reads AZURE_API_VERSION")
+
+
+def test_a_fallback_with_parameters_is_named() -> None:
+    config = models({"model": "groq/x"}, {"model": "groq/y"})
+    config["router_settings"] = {"fallbacks": [{"a": [{"model": "a", "messages": []}, "a"]}]}
+    found = translate(config, shipped())
+    (provider,) = found.providers.values()
+
+    assert "a fallback with parameters" in found.lost[-1]
+    assert [model["fallbacks"] for model in provider.models] == [["a-2"], ["a"]]
 
 
 @pytest.mark.parametrize(

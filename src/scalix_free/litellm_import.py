@@ -25,7 +25,6 @@ OPENAI: Final = frozenset(
         "openai",
         "custom_openai",
         "openai_like",
-        "text-completion-openai",
         "hosted_vllm",
         "litellm_proxy",
         "lm_studio",
@@ -35,9 +34,20 @@ OPENAI: Final = frozenset(
 )
 """LiteLLM's names for whatever speaks OpenAI's format at an address of its own."""
 OPENAI_ITSELF: Final = "https://api.openai.com/v1"
+OPENAI_KEY: Final = "env:OPENAI_API_KEY"
+
+FAMILIES: Final = (
+    (re.compile(r"gpt-|chatgpt-|o\d|ft:"), "openai"),
+    (re.compile(r"claude-"), "anthropic"),
+)
+"""Whose a model is that is named without its provider, as LiteLLM takes it."""
 
 CHAT: Final = frozenset({"chat", "completion", "responses"})
+NO_CHAT: Final = re.compile(r"embed|rerank|whisper|dall-e|moderation|\btts\b", re.IGNORECASE)
+"""Names of models that do not chat, where no mode is told: LiteLLM has a list of all models."""
 OURS: Final = ("free_tier", "priority", "scalix_model")
+
+COST: Final = "Everybody whom this service answers may ask these models, at the owner's cost."
 
 Table = dict[str, object]
 
@@ -81,6 +91,7 @@ def import_litellm(file: Path) -> int:
     if not found.providers:
         print(f"{file}: no model of it could be translated", file=sys.stderr)
         return 1
+    print(COST, file=sys.stderr)
     print(f"# From {file.name}, by `scalix-free import litellm`.\n\n{found.toml()}", end="")
     return 0
 
@@ -124,16 +135,15 @@ def _model(found: Translation, path: str, row: object) -> None:
     if not isinstance(name, str) or not isinstance(target, str):
         found.lost.append(f"{path}: left out, since it lacks model_name or litellm_params.model")
         return
-    info = _taken(row, "model_info")
-    mode = _taken(info, "mode")
-    if isinstance(mode, str) and mode not in CHAT:
-        found.lost.append(f"{path}.model_info.mode: left out, since {mode} is no chat")
+    if (why := _left_out(row, name, target)) is not None:
+        found.lost.append(f"{path}.{why}")
         return
-    if "*" in name or "*" in target:
-        found.lost.append(f"{path}.model_name: left out, since {name} stands for many models")
+    asked = _asked(found, path, target, _taken(parameters, "custom_llm_provider"))
+    if asked is None:
         return
-    provider, model = _provider(found, path, target, parameters)
+    provider, model = _provider(found, path, *asked, parameters)
     table: Table = {"id": _id(found, path, name), "model": model}
+    info = _taken(row, "model_info")
     for ours, value in (
         ("priority", _first(_priorities(row))),
         ("context_tokens", _taken(info, "max_input_tokens")),
@@ -141,49 +151,69 @@ def _model(found: Translation, path: str, row: object) -> None:
     ):
         if _is_count(value):
             table[ours] = value
-    limits = {key: _taken(parameters, key) for key in ("rpm", "tpm")}
+    limits = {ours: _taken(parameters, theirs) for theirs, ours in LIMITS.items()}
     if kept := {key: value for key, value in limits.items() if _is_count(value)}:
         table["limits"] = kept
     provider.models.append(table)
-    _rest(found, path, row, table)
+    _rest(found, path, row)
+
+
+def _left_out(row: object, name: str, target: str) -> str | None:
+    """The key by which a model is none of ours, and why; None where it is one."""
+    info, metadata = _taken(row, "model_info"), _taken(_taken(row, "litellm_params"), "metadata")
+    mode = _taken(info, "mode")
+    if isinstance(mode, str) and mode not in CHAT:
+        return f"model_info.mode: left out, since {mode} is no chat"
+    if mode is None and NO_CHAT.search(target):
+        return f"litellm_params.model: left out, since {target} does not chat, by its name"
+    if "*" in name or "*" in target:
+        return f"model_name: left out, since {name} stands for many models"
+    if _taken(info, "free_tier") is False or _taken(metadata, "free_tier") is False:
+        return f"model_name: left out, since {name} is marked as not free"
+    return None
+
+
+def _asked(found: Translation, path: str, target: str, given: object) -> tuple[str, str] | None:
+    """Whom LiteLLM asks for a model, and the model as that one calls it."""
+    prefix, slash, rest = target.partition("/")
+    if isinstance(given, str) and given != prefix:
+        return given, target
+    if slash and rest:
+        return prefix, rest
+    where = f"{path}.litellm_params.model"
+    owner = next((owner for family, owner in FAMILIES if family.match(target)), None)
+    if slash or owner is None:
+        found.lost.append(f"{where}: left out, since {target} is no provider/model")
+        return None
+    found.lost.append(f"{where}: {target} names no provider; taken for {owner}/{target}")
+    return owner, target
 
 
 def _provider(
-    found: Translation, path: str, target: str, parameters: object
+    found: Translation, path: str, prefix: str, model: str, parameters: object
 ) -> tuple[Provider, str]:
-    """The account that a model belongs to, and the model as that account calls it."""
-    prefix, slash, rest = target.partition("/")
-    given = _taken(parameters, "custom_llm_provider")
-    if isinstance(given, str) and prefix != given:
-        prefix, slash, rest = given, "/", target
+    """The account that a model belongs to, and the model as we ask it for."""
     base = _text(_taken(parameters, "api_base")) or _text(_taken(parameters, "base_url"))
-    row = found.known.by_name().get(prefix) if slash else None
+    row = found.known.by_name().get(prefix)
     table: Table = {}
-    model = rest
-    if prefix in OPENAI and slash and (base or prefix == "openai"):
-        table["base_url"] = base or OPENAI_ITSELF
-        name = prefix if base is None else _host(base)
-    elif not slash:
-        model, name = target, "openai"
-        table["base_url"] = base or OPENAI_ITSELF
-        if base is None:
-            found.lost.append(
-                f"{path}.litellm_params.model: {target} names no provider; taken for OpenAI's own"
-            )
-    elif row is not None:
-        name = prefix
-        if base is not None:
-            table["base_url"] = base
-    else:
-        model, name = target, prefix
+    name = prefix
+    if prefix in OPENAI and (base or prefix == "openai"):
+        base = (base or OPENAI_ITSELF).rstrip("/")
+        row = next((one for one in found.known.providers if one.base_url == base), None)
+        name = row.name if row is not None else prefix if base == OPENAI_ITSELF else _host(base)
+        base = base if row is None else None
+    elif row is None:
+        model = f"{prefix}/{model}"
         table["kind"] = "litellm"
-        if base is not None:
-            table["base_url"] = base
         found.lost.append(
             f"{path}.litellm_params.model: {prefix} is asked through LiteLLM's SDK, which needs "
             "scalix-free[litellm]"
         )
+    if base is not None:
+        table["base_url"] = base
     key = _key(found, path, name, _taken(parameters, "api_key"))
+    if key is None and base == OPENAI_ITSELF:
+        key = OPENAI_KEY
     if key is not None:
         table["api_key"] = key
     account = (name, *table.items())
@@ -255,6 +285,9 @@ def _priorities(row: object) -> Sequence[object]:
     )
 
 
+LIMITS: Final = {"rpm": "rpm", "tpm": "tpm", "max_parallel_requests": "concurrent"}
+"""LiteLLM's limits of a model, and ours."""
+
 UNDERSTOOD: Final = {
     "": frozenset({"model_name", "litellm_params", "model_info"}),
     "litellm_params": frozenset(
@@ -266,8 +299,7 @@ UNDERSTOOD: Final = {
             "api_key",
             "metadata",
             "order",
-            "rpm",
-            "tpm",
+            *LIMITS,
         }
     ),
     "litellm_params.metadata": frozenset(OURS),
@@ -276,7 +308,19 @@ UNDERSTOOD: Final = {
 """By the table that they stand in, the keys of a model that mean something here."""
 
 
-def _rest(found: Translation, path: str, row: object, table: Table) -> None:
+ELSEWHERE: Final = {
+    "api_version": "LiteLLM reads AZURE_API_VERSION",
+    "aws_region_name": "LiteLLM reads AWS_REGION_NAME",
+    "vertex_project": "LiteLLM reads VERTEXAI_PROJECT",
+    "vertex_location": "LiteLLM reads VERTEXAI_LOCATION",
+    "timeout": "see routing.first_token_timeout_s",
+    "stream_timeout": "see routing.idle_timeout_s",
+    "max_retries": "see routing.attempts",
+}
+"""What does the same for all models, by what it is among the parameters of one."""
+
+
+def _rest(found: Translation, path: str, row: object) -> None:
     """Name what was not understood."""
     for within, understood in UNDERSTOOD.items():
         inner = row
@@ -285,9 +329,9 @@ def _rest(found: Translation, path: str, row: object, table: Table) -> None:
         where = ".".join(filter(None, (path, within)))
         for key in inner if isinstance(inner, dict) else ():
             if key not in understood:
-                found.lost.append(f"{where}.{key}: has no counterpart here")
+                found.lost.append(f"{where}.{key}: {ELSEWHERE.get(key, NOTHING)}")
     parameters = _taken(row, "litellm_params")
-    for key in ("rpm", "tpm"):
+    for key in LIMITS:
         value = _taken(parameters, key)
         if value is not None and not _is_count(value):
             found.lost.append(f"{path}.litellm_params.{key}: expected a whole number")
@@ -295,6 +339,7 @@ def _rest(found: Translation, path: str, row: object, table: Table) -> None:
 
 # ── Everything else ──────────────────────────────────────────────────────────────────────────
 
+NOTHING: Final = "has no counterpart here"
 INSTEAD: Final = {
     "general_settings.master_key": "operators have server.operator_token here",
     "general_settings.database_url": "set store.database, or DATABASE_URL",
@@ -308,13 +353,20 @@ INSTEAD: Final = {
     "litellm_settings.drop_params": "what a model does not take is left out anyway",
     "router_settings.free_tier_limits": "see [tiers]",
     "litellm_settings.cache": "see caches.answers",
+    "litellm_settings.default_fallbacks": "any model that can answer is asked anyway",
+    "router_settings.default_fallbacks": "any model that can answer is asked anyway",
+    "litellm_settings.context_window_fallbacks": "models that are too small are not asked",
+    "router_settings.context_window_fallbacks": "models that are too small are not asked",
+    "router_settings.enable_pre_call_checks": "models that are too small are not asked",
+    "router_settings.allowed_fails": "models that fail rest by themselves",
+    "router_settings.cooldown_time": "models that fail rest by themselves",
 }
 """What does the same here."""
 
 
 def _section(found: Translation, section: str, value: object) -> None:
     if not isinstance(value, dict):
-        found.lost.append(f"{section}: has no counterpart here")
+        found.lost.append(f"{section}: {NOTHING}")
         return
     for key, inner in value.items():
         path = f"{section}.{key}"
@@ -324,7 +376,7 @@ def _section(found: Translation, section: str, value: object) -> None:
             for alias in inner:
                 found.lost.append(f"{path}.{alias}: a model has one name here")
         else:
-            found.lost.append(f"{path}: {INSTEAD.get(path, 'has no counterpart here')}")
+            found.lost.append(f"{path}: {INSTEAD.get(path, NOTHING)}")
 
 
 def _fallbacks(found: Translation, path: str, value: object) -> None:
@@ -332,7 +384,10 @@ def _fallbacks(found: Translation, path: str, value: object) -> None:
     for number, row in enumerate(value if isinstance(value, list) else ()):
         for name, others in row.items() if isinstance(row, dict) else ():
             where = f"{path}[{number}].{name}"
-            names = others if isinstance(others, list) else []
+            given = others if isinstance(others, list) else []
+            names = [other for other in given if isinstance(other, str)]
+            if len(names) < len(given):
+                found.lost.append(f"{where}: a fallback with parameters of its own {NOTHING}")
             for other in names:
                 if other not in found.ids:
                     found.lost.append(f"{where}: there is no model {other}")
