@@ -597,7 +597,7 @@ def test_a_model_that_fails_is_noted_unless_it_was_the_callers_fault(inside: Ins
     assert lease.let_down == []
     inside.failure(kwargs_of(lease, exception=SimpleNamespace(status_code=None, code="429")))
     assert lease.let_down == ["gemini/gemini-3-flash"]
-    inside.given_up({litellm_plugin.META: lease.rid}, TimeoutError())
+    inside.given_up({litellm_plugin.META: lease.rid}, TimeoutError(), {})
     (told,) = inside.desk.outbox._ends
     assert (told["status"], told["error_status"], told["error_type"]) == (
         "failed",
@@ -610,8 +610,8 @@ def test_a_model_that_fails_is_noted_unless_it_was_the_callers_fault(inside: Ins
 def test_requests_of_the_operator_are_none_of_ours(inside: Inside, kwargs: Body) -> None:
     inside.success(kwargs, message("x"), None, None)
     inside.failure(kwargs)
-    inside.given_up({}, ValueError())
-    inside.given_up(None, ValueError())
+    inside.given_up({}, ValueError(), {})
+    inside.given_up(None, ValueError(), {})
 
     assert len(inside.desk.outbox) == 0
 
@@ -690,19 +690,40 @@ async def test_a_stream_is_watched_and_who_leaves_it_has_abandoned_it(inside: In
         for word in ("seven letters ", "more of them"):
             yield SimpleNamespace(choices=[SimpleNamespace(delta=SimpleNamespace(content=word))])
 
+    request = {"model": "slow", "metadata": {"model_info": {"scalix_model": "world/slow"}}}
     lease = inside.desk.admit(ASKING)
-    watched = inside.relay({litellm_plugin.META: lease.rid}, chunks())
+    watched = inside.relay({litellm_plugin.META: lease.rid}, chunks(), request)
     await anext(watched)
     assert (lease.streaming, lease.relayed) == (True, 4.0)
     await watched.aclose()  # type: ignore[attr-defined]
-    assert (lease.streaming, lease.cut) == (False, True)
+    assert lease.streaming is False
     answered(inside.desk, lease)
-    assert inside.desk.outbox._ends[0]["status"] == "abandoned"
+    (told,) = inside.desk.outbox._ends
+    assert (told["status"], told["model"]) == ("abandoned", "world/slow")
+    assert (told["prompt_tokens"], told["completion_tokens"]) == (10, 4)
 
     whole = inside.desk.admit(ASKING)
-    seen = [chunk async for chunk in inside.relay({litellm_plugin.META: whole.rid}, chunks())]
-    assert (len(seen), whole.cut) == (2, False)
-    assert len([chunk async for chunk in inside.relay({}, chunks())]) == 2
+    ours = {litellm_plugin.META: whole.rid}
+    assert len([chunk async for chunk in inside.relay(ours, chunks(), request)]) == 2
+    assert inside.desk.lease(whole.rid) is whole
+    assert len([chunk async for chunk in inside.relay({}, chunks(), request)]) == 2
+
+
+class HungUpError(Exception):
+    """As LiteLLM says that a caller has hung up, or as a provider says something of its own."""
+
+    status_code = 499
+
+
+def test_who_hangs_up_before_a_stream_begins_has_abandoned_it(inside: Inside) -> None:
+    own, providers = HungUpError(), HungUpError()
+    own.detail = "Client disconnected the request"  # type: ignore[attr-defined]
+    for error in (own, providers):
+        lease = inside.desk.admit(ASKING)
+        inside.given_up({litellm_plugin.META: lease.rid}, error, {"model": "free-gemini-flash"})
+
+    told = [(end["status"], end["completion_tokens"]) for end in inside.desk.outbox._ends]
+    assert told == [("abandoned", 0), ("failed", 0)]
 
 
 def test_models_are_free_where_they_are_marked() -> None:

@@ -136,6 +136,7 @@ def configuration(
             "master_key": "os.environ/LITELLM_MASTER_KEY",
             "database_url": "os.environ/DATABASE_URL",
             "custom_auth": "litellm_plugin.custom_auth",
+            "cancel_on_disconnect": True,
         },
         "router_settings": {
             "routing_strategy": "usage-based-routing-v2",

@@ -543,7 +543,7 @@ class Lease:
     """A request that was admitted, until its end is told.
 
     Without a ``grant`` it was let in while nobody could be asked. ``relayed`` counts the tokens
-    that went out in a stream, ``cut`` says that its reader left.
+    that went out in a stream.
     """
 
     rid: str
@@ -558,7 +558,6 @@ class Lease:
     failures: int = 0
     streaming: bool = False
     relayed: float = 0.0
-    cut: bool = False
 
 
 class Refused(Exception):  # noqa: N818  (a refusal is no error)
@@ -717,15 +716,26 @@ class Desk:
         first_token_ms: float | None,
         total_ms: float,
     ) -> None:
-        """Tell of an answer, whole or left by its reader; of the ends of one request the first."""
+        """Tell of a whole answer; of the ends of one request the first one counts."""
         self._end(
             lease,
-            "abandoned" if lease.cut else "answered",
+            "answered",
             model=model,
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
             first_token_ms=first_token_ms,
-            total_ms=max(total_ms, 0.0),
+            total_ms=total_ms,
+        )
+
+    def left(self, lease: Lease, model: str | None) -> None:
+        """Tell that the caller has gone; what went out until then is charged, and the request."""
+        self._end(
+            lease,
+            "abandoned",
+            model=model,
+            prompt_tokens=lease.asking.estimate.prompt,
+            completion_tokens=int(lease.relayed),
+            total_ms=(self._clock() - lease.began) * 1000,
         )
 
     def let_down(self, lease: Lease, model: str | None) -> None:
@@ -959,14 +969,20 @@ class Inside:
         if status not in {400, 413, 422}:  # those are the caller's fault
             self.desk.let_down(lease, _model(kwargs))
 
-    def given_up(self, metadata: object, error: object) -> None:
-        """The request failed, whatever LiteLLM tried."""
+    def given_up(self, metadata: object, error: object, request: Json) -> None:
+        """The request failed, whatever LiteLLM tried, or nobody waits for it any more."""
         lease = self._lease(metadata)
-        if lease is not None:
+        if lease is None:
+            return
+        if _has_left(error):
+            self.desk.left(lease, _model_asked(request))
+        else:
             self.desk.failed(lease, _status(error), type(error).__name__)
 
-    async def relay(self, metadata: object, chunks: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        """A stream as it comes, watched."""
+    async def relay(
+        self, metadata: object, chunks: AsyncIterator[Any], request: Json
+    ) -> AsyncIterator[Any]:
+        """A stream as it comes, watched; LiteLLM closes it where its reader leaves."""
         lease = self._lease(metadata)
         if lease is None:
             async for chunk in chunks:
@@ -978,7 +994,7 @@ class Inside:
                 lease.relayed += estimate_tokens(_text(chunk))
                 yield chunk
         except (GeneratorExit, asyncio.CancelledError):
-            lease.cut = True
+            self.desk.left(lease, _model_asked(request))
             raise
         finally:
             lease.streaming = False
@@ -1005,13 +1021,12 @@ def _hooks(inside: Inside) -> object:
             user_api_key_dict: Any,
             traceback_str: str | None = None,
         ) -> None:
-            inside.given_up(user_api_key_dict.metadata, original_exception)
+            inside.given_up(user_api_key_dict.metadata, original_exception, request_data)
 
-        async def async_post_call_streaming_iterator_hook(
+        def async_post_call_streaming_iterator_hook(
             self, user_api_key_dict: Any, response: Any, request_data: Json
         ) -> AsyncIterator[Any]:
-            async for chunk in inside.relay(user_api_key_dict.metadata, response):
-                yield chunk
+            return inside.relay(user_api_key_dict.metadata, response, request_data)
 
     return Hooks()
 
@@ -1077,6 +1092,16 @@ def _model(kwargs: Json) -> str | None:
     ours = (metadata.get("model_info") or {}).get("scalix_model")
     name = ours or metadata.get("model_group") or kwargs.get("model")
     return str(name)[:256] if name else None
+
+
+def _model_asked(request: Json) -> str | None:
+    """The same of a request that is under way."""
+    return _model({"litellm_params": request, "model": request.get("model")})
+
+
+def _has_left(error: object) -> bool:
+    """Whether it is LiteLLM's own word for a caller who hung up: a provider's 499 has no detail."""
+    return _status(error) == 499 and hasattr(error, "detail")
 
 
 def _status(error: object) -> int:

@@ -1,7 +1,9 @@
 """The plugin inside LiteLLM's real proxy, between a service of ours and the world."""
 
+import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -57,7 +59,10 @@ def configuration(world: RunningWorld) -> Body:
             *(row(world, name, free=True) for name in FREE),
             row(world, PAID, free=False),
         ],
-        "general_settings": {"custom_auth": "litellm_plugin.custom_auth"},
+        "general_settings": {
+            "custom_auth": "litellm_plugin.custom_auth",
+            "cancel_on_disconnect": True,
+        },
         "litellm_settings": {
             "success_callback": ["litellm_plugin.custom_free_tier_tracker"],
             "failure_callback": ["litellm_plugin.custom_free_tier_error_handler"],
@@ -261,6 +266,32 @@ def test_who_leaves_a_stream_pays_for_what_went_out(behind: Stage, person: Perso
         headers=person.headers,
     ) as stream:
         next(stream.iter_lines())
+        assert person.used()["concurrent"] == 1
+    used = person.comes_to(requests_hour=1, concurrent=0)
+
+    assert 0 < used["tokens_day"] < 60
+    assert outcomes(behind) == {("world/slow", "abandoned"): 1}
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "stream"), [("hang-head", True), ("hang", True), ("hang", False)]
+)
+def test_who_hangs_up_before_the_first_token_gives_the_slot_back_at_once(
+    behind: Stage, person: Person, behaviour: str, stream: bool
+) -> None:
+    behind.world.behave("slow", Behaviour(behaviour))
+    body = json.dumps(question("Is it you?", model="slow", stream=stream)).encode()
+    head = [
+        f"POST {CHAT} HTTP/1.1",
+        "host: proxy",
+        f"authorization: {person.headers['authorization']}",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+    ]
+    arrived = len(behind.world.requests)
+    with socket.create_connection(("127.0.0.1", behind.proxy.port)) as caller:
+        caller.sendall("\r\n".join([*head, "", ""]).encode() + body)
+        behind.world.arrived(arrived + 1)
         assert person.used()["concurrent"] == 1
     used = person.comes_to(requests_hour=1, concurrent=0)
 

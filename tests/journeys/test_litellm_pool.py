@@ -20,6 +20,7 @@ from tests.world import Behaviour, RunningWorld, World, running_world
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
+DRAIN_TOKEN = "of-the-drain"
 KEYS = ("sk-of-the-first", "sk-of-the-second")
 """What each proxy shows to the world, which tells by it whose question it was."""
 PLAIN, HELD, CAUGHT, UNEVEN = "plain", "held", "caught", "uneven"
@@ -80,6 +81,7 @@ class Stage:
         port = self.proxies[number].port if number < len(self.proxies) else None
         proxy = start(
             config(number, self.world, self.clocked),
+            {"DRAIN_ENDPOINT_TOKEN": DRAIN_TOKEN},
             folder=self.folder / f"proxy-{number}",
             port=port,
         )
@@ -341,6 +343,11 @@ async def test_when_it_returns_it_is_used_again(stage: Stage) -> None:
     assert stage.asked(before) == {KEYS[0]: 4, KEYS[1]: 4}
 
 
+def drain(stage: Stage, token: str) -> httpx.Response:
+    url, headers = f"{stage.proxies[0].url}/health/drain", {"x-drain-token": token}
+    return httpx.get(url, headers=headers, timeout=60, trust_env=False)
+
+
 async def test_one_that_is_drained_ends_what_it_has_and_gets_no_more(stage: Stage) -> None:
     before = len(stage.world.requests)
     async with asking(stage) as client:
@@ -350,11 +357,8 @@ async def test_one_that_is_drained_ends_what_it_has_and_gets_no_more(stage: Stag
         ]
         await until(lambda: len(stage.world.requests) == before + 2)
         assert stage.asked(before) == {KEYS[0]: 1, KEYS[1]: 1}
-        draining = asyncio.create_task(
-            asyncio.to_thread(
-                httpx.get, f"{stage.proxies[0].url}/health/drain", timeout=60, trust_env=False
-            )
-        )
+        assert drain(stage, "guessed").status_code == 401
+        draining = asyncio.create_task(asyncio.to_thread(drain, stage, DRAIN_TOKEN))
         await until(lambda: not stage.serves(0))
         posts = [client.post("/v1/chat/completions", json=body(PLAIN)) for _ in range(6)]
         found = await asyncio.gather(*posts)
