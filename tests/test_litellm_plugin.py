@@ -181,7 +181,7 @@ def test_settings_that_cannot_be_are_named(change: Mapping[str, str], word: str)
     [
         ({}, (10, 50, 10_000)),
         ({"router_settings": {"free_tier_limits": {"requests_per_hour": 3}}}, (3, 50, 10_000)),
-        ({"general_settings": {"free_tier_limits": {"tokens_per_day": None}}}, (10, 50, None)),
+        ({"router_settings": {"free_tier_limits": {"tokens_per_day": None}}}, (10, 50, None)),
         ({"router_settings": {"free_tier_limits": {"requests_per_day": "many"}}}, (10, 50, 10_000)),
         ({"router_settings": None}, (10, 50, 10_000)),
         (None, (10, 50, 10_000)),
@@ -622,6 +622,7 @@ def test_requests_of_the_operator_are_none_of_ours(inside: Inside, kwargs: Body)
         ({}, {"max_tokens": 64}),
         ({"max_tokens": 10}, {"max_tokens": 10}),
         ({"max_tokens": 1_000}, {"max_tokens": 64}),
+        ({"max_tokens": "many"}, {"max_tokens": 64}),
         ({"max_completion_tokens": 1_000}, {"max_completion_tokens": 64}),
     ],
 )

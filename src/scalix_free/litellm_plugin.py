@@ -5,6 +5,7 @@ else of ours. In the configuration:
 
     general_settings:
       custom_auth: litellm_plugin.custom_auth
+      cancel_on_disconnect: true
     litellm_settings:
       success_callback: ["litellm_plugin.custom_free_tier_tracker"]
       failure_callback: ["litellm_plugin.custom_free_tier_error_handler"]
@@ -23,6 +24,10 @@ process of the proxy; they are told of afterwards, too.
 LiteLLM executes this file anew for each of the names above, and as no module that Python knows: so
 what all of them share is kept by ``_desk``, and annotations are no texts, for which ``dataclasses``
 would look up the module. LiteLLM itself is imported where it is used: the rest works without it.
+
+The file follows a request: it arrives, it may be refused, Scalix Free is asked, or limits of our
+own where that one is away, it is admitted and ends, its end is told. Then come LiteLLM's words for
+all of it, and last the names that LiteLLM calls.
 """
 
 import asyncio
@@ -46,59 +51,6 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 log = logging.getLogger("scalix_free.litellm_plugin")
-
-HOOK: Final = "/api/v1/hooks/litellm"
-ASK_S: Final = 2.0
-"""How long an admission may take before Scalix Free counts as away."""
-AWAY_S: Final = 1.0
-"""How long it is not asked again after that."""
-TELL_S: Final = 10.0
-ASKING_THREADS: Final = 16
-
-BATCH: Final = 100
-MOST_ENDS: Final = 20_000
-"""So many ends wait at most, some 25 MB; then the oldest are lost, and counted."""
-MOST_OPEN: Final = 20_000
-RETRY_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
-BEAT_S: Final = 15.0
-FLUSH_S: Final = 3.0
-"""How long a proxy that ends may take to tell what is left."""
-
-COMPLETIONS: Final = frozenset({"/chat/completions", "/v1/chat/completions"})
-MODELS: Final = frozenset({"/models", "/v1/models"})
-ONE_MODEL: Final = ("/models/", "/v1/models/")
-FIELDS: Final = frozenset(
-    {
-        "messages",
-        "model",
-        "stream",
-        "stream_options",
-        "max_tokens",
-        "max_completion_tokens",
-        "n",
-        "temperature",
-        "top_p",
-        "presence_penalty",
-        "frequency_penalty",
-        "seed",
-        "stop",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "response_format",
-        "reasoning_effort",
-        "user",
-        "metadata",  # LiteLLM keeps its own in it
-    }
-)
-"""What a caller may say to LiteLLM. Among the rest are switches: ``no-log`` would have no end told,
-``fallbacks`` would lead to models that are not free."""
-TURNS: Final = ("idempotency-key", "x-scalix-request-id", "x-dyad-free-quota-key")
-MOST_ADDRESSES: Final = 10_000
-FRESH_S: Final = 30.0
-"""How old may be what is known of the proxy's models."""
-HOUR_S: Final = 3_600.0
-DAY_S: Final = 86_400.0
 
 Json: TypeAlias = dict[str, Any]
 Post: TypeAlias = Callable[[bytes, float], tuple[int, bytes]]
@@ -135,7 +87,205 @@ class Settings:
         return cls(url=url.rstrip("/"), operator_token=token, on_outage=on_outage)  # type: ignore[arg-type]
 
 
-# ── The way to Scalix Free ───────────────────────────────────────────────────────────────────
+# ── A request arrives ────────────────────────────────────────────────────────────────────────
+
+COMPLETIONS: Final = frozenset({"/chat/completions", "/v1/chat/completions"})
+MODELS: Final = frozenset({"/models", "/v1/models"})
+ONE_MODEL: Final = ("/models/", "/v1/models/")
+FIELDS: Final = frozenset(
+    {
+        "messages",
+        "model",
+        "stream",
+        "stream_options",
+        "max_tokens",
+        "max_completion_tokens",
+        "n",
+        "temperature",
+        "top_p",
+        "presence_penalty",
+        "frequency_penalty",
+        "seed",
+        "stop",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+        "reasoning_effort",
+        "user",
+        "metadata",  # LiteLLM keeps its own in it
+    }
+)
+"""What a caller may say to LiteLLM. Among the rest are switches: ``no-log`` would have no end told,
+``fallbacks`` would lead to models that are not free."""
+TURNS: Final = ("idempotency-key", "x-scalix-request-id", "x-dyad-free-quota-key")
+
+
+class Estimate(NamedTuple):
+    """Tokens of a request before it is answered; ``output`` is None where it does not say."""
+
+    prompt: int = 0
+    newest: int = 0
+    output: int | None = None
+
+
+class Asking(NamedTuple):
+    """What a request shows of itself.
+
+    ``model`` is the name that it asks for, ``strange`` are its fields that nobody may hear of.
+    """
+
+    address: str
+    forwarded: str
+    credential: str | None
+    model: str | None
+    estimate: Estimate
+    session_id: str | None = None
+    turn: str | None = None
+    strange: tuple[str, ...] = ()
+
+    @property
+    def sender(self) -> Json:
+        """Who it is, as Scalix Free wants to know it."""
+        return {
+            "address": self.address[:64] or "unknown",
+            "forwarded": self.forwarded[:8_192],
+            "credential": None if self.credential is None else self.credential[:8_192],
+        }
+
+
+def _path(request: Any) -> str:
+    path, root = str(request.scope["path"]), str(request.scope.get("root_path") or "")
+    return path.removeprefix(root) if root and path.startswith(f"{root}/") else path
+
+
+async def _asking(request: Any, api_key: str | None) -> Asking:
+    """What a request shows. LiteLLM has read its body already."""
+    try:
+        body = await request.json()
+    except ValueError:
+        body = None
+    fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
+    if fields.get("n") not in (None, 1):  # a tuple: what is sent may be unhashable
+        raise refused(400, "invalid_request_error", "invalid_request", ONE_CHOICE)
+    model = fields.get("model")
+    headers = request.headers
+    session_id = fields.get("session_id")
+    turns = (headers.get(name, "").partition(":attempt-")[0].strip() for name in TURNS)
+    return Asking(
+        address=request.client.host if request.client else "unknown",
+        forwarded=headers.get("x-forwarded-for", ""),
+        credential=api_key or None,
+        model=model if isinstance(model, str) else None,
+        estimate=estimate(fields),
+        session_id=session_id[:256] if isinstance(session_id, str) and session_id else None,
+        turn=next((turn for turn in turns if 0 < len(turn) <= 256), None),
+        strange=tuple(str(name) for name in fields if name not in FIELDS),
+    )
+
+
+# Estimates are made as Scalix Free makes them.
+
+IMAGE_TOKENS: Final = 1_000
+MESSAGE_TOKENS: Final = 4
+PROMPT_TOKENS: Final = 8
+MARGIN: Final = 1.1
+
+
+def estimate(body: object) -> Estimate:
+    """Estimate a request; whatever is not of the form counts nothing."""
+    if not isinstance(body, Mapping):
+        return Estimate()
+    newest, total = 0.0, float(PROMPT_TOKENS)
+    messages = body.get("messages")
+    for message in messages if isinstance(messages, list) else ():
+        if not isinstance(message, Mapping):
+            continue
+        tokens = MESSAGE_TOKENS + _content_tokens(message.get("content"))
+        if message.get("tool_calls"):
+            tokens += estimate_tokens(json.dumps(message["tool_calls"]))
+        if message.get("role") == "user":
+            newest = tokens
+        total += tokens
+    if body.get("tools"):
+        total += estimate_tokens(json.dumps(body["tools"]))
+    output = body.get("max_completion_tokens") or body.get("max_tokens")
+    usable = isinstance(output, int) and not isinstance(output, bool) and output >= 1
+    return Estimate(int(total * MARGIN) + 1, int(newest * MARGIN) + 1, output if usable else None)
+
+
+def estimate_tokens(text: str) -> float:
+    """Tokens of a text: one for 3.5 ASCII characters, 1.1 for any other."""
+    if text.isascii():
+        return len(text) / 3.5
+    others = len(text) - len(text.encode("ascii", "ignore"))
+    return (len(text) - others) / 3.5 + others * 1.1
+
+
+def _content_tokens(content: object) -> float:
+    if isinstance(content, str):
+        return estimate_tokens(content)
+    if not isinstance(content, list):
+        return 0.0
+    texts = [part.get("text") if isinstance(part, Mapping) else None for part in content]
+    return sum(estimate_tokens(text) if isinstance(text, str) else IMAGE_TOKENS for text in texts)
+
+
+# ── It may be refused ────────────────────────────────────────────────────────────────────────
+
+LIMIT: Final = "Free tier limit exceeded. Please upgrade to Pro."
+LATER: Final = "Try again later. Resource has been exhausted."
+AWAY: Final = (
+    "Failed to generate response. The limits of the free tier cannot be asked now; try again in a "
+    "moment."
+)
+NOT_SET_UP: Final = "Failed to generate response. This proxy is not set up; its operator was told."
+CLOSED: Final = "This address is the operator's. Free callers may use /v1/chat/completions."
+NOT_FREE: Final = "This model is not part of the free tier. GET /v1/models lists those there are."
+ONE_CHOICE: Final = "n other than 1 is not offered."
+
+
+class Refused(Exception):  # noqa: N818  (a refusal is no error)
+    """A request that is not answered, with what its sender is told."""
+
+    def __init__(self, status: int, error: Json, headers: Mapping[str, str]) -> None:
+        super().__init__(error.get("message", ""))
+        self.status = status
+        self.error = error
+        self.headers = dict(headers)
+
+
+def refused(
+    status: int, kind: str, code: str, message: str, headers: Mapping[str, str] | None = None
+) -> Refused:
+    """A refusal of the plugin's own."""
+    error = {"message": message, "type": kind, "param": None, "code": code}
+    return Refused(status, error, headers or {"x-should-retry": "false"})
+
+
+def _as_litellm_does(no: Refused) -> Exception:
+    """A refusal that LiteLLM's proxy sends as it is: status, headers and the whole error."""
+    from litellm.proxy._types import ProxyException  # noqa: PLC0415
+
+    class Refusal(ProxyException):  # type: ignore[misc]
+        """An error with all of Scalix Free's keys."""
+
+        def to_dict(self) -> Json:
+            """The ``error`` of the body."""
+            return no.error
+
+    return Refusal(
+        message=str(no.error.get("message", "")),
+        type=str(no.error.get("type", "")),
+        param=None,
+        code=no.status,
+        headers=no.headers,
+    )
+
+
+# ── Scalix Free is asked ─────────────────────────────────────────────────────────────────────
+
+HOOK: Final = "/api/v1/hooks/litellm"
 
 
 class Link:
@@ -195,166 +345,11 @@ class Link:
         return found
 
 
-# ── Ends on their way ────────────────────────────────────────────────────────────────────────
+# ── Where it is away, limits of our own hold ─────────────────────────────────────────────────
 
-
-class Outbox:
-    """Ends of requests, until Scalix Free has taken them: at least once, in order, in batches.
-
-    ``beats`` gives the events of requests that run on; they are told only while somebody listens.
-    """
-
-    def __init__(
-        self,
-        post: Post,
-        *,
-        beats: Callable[[], Sequence[Json]] = tuple,
-        most: int = MOST_ENDS,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._post = post
-        self._beats = beats
-        self._most = most
-        self._clock = clock
-        self._ends: deque[Json] = deque()
-        self._changed = threading.Condition()
-        self._telling = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._failures = 0
-        self._next_beat = 0.0
-        self.lost = 0
-
-    def __len__(self) -> int:
-        return len(self._ends)
-
-    def put(self, event: Json) -> None:
-        """Have an end told."""
-        with self._changed:
-            self._ends.append(event)
-            while len(self._ends) > self._most:
-                self._ends.popleft()
-                self.lost += 1
-            self._changed.notify()
-
-    def start(self) -> None:
-        """Begin to tell, in a thread of this process."""
-        with self._changed:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._tell_on, daemon=True)
-                self._thread.start()
-                atexit.register(self.flush, FLUSH_S)
-
-    def tell(self) -> float:
-        """Tell one batch; how many seconds to wait before the next, where it was not taken.
-
-        What comes while one is on its way makes up the next.
-        """
-        with self._telling:
-            with self._changed:
-                batch = [self._ends.popleft() for _ in range(min(BATCH, len(self._ends)))]
-            beats = self._due_beats() if len(batch) < BATCH else ()
-            try:
-                return self._tell(batch, beats) if batch or beats else 0.0
-            except BaseException:
-                self._put_back(batch)
-                raise
-
-    def _tell(self, batch: Sequence[Json], beats: Sequence[Json]) -> float:
-        status = self._send([*batch, *beats])
-        if status in {400, 413} and len(batch) > 1:
-            return self._tell_singly(batch)
-        if status in {400, 413} and batch:
-            log.error("Scalix Free does not understand an end of a request; it is left out")
-            self.lost += 1
-        elif status != 200:
-            self._put_back(batch)
-            return self._wait(status)
-        self._say_back()
-        return 0.0
-
-    def flush(self, within_s: float) -> None:
-        """Tell what is left, as far as it can be told at once and in time."""
-        until = self._clock() + within_s
-        while self._ends and self._clock() < until:
-            before = len(self._ends)
-            self.tell()
-            if len(self._ends) >= before:
-                break
-        if self._ends:
-            log.error("the ends of %d requests were not told to Scalix Free", len(self._ends))
-
-    def _tell_on(self) -> None:
-        while True:
-            with self._changed:
-                if not self._ends:
-                    self._changed.wait(BEAT_S / 3)
-            try:
-                wait_s = self.tell()
-            except Exception:
-                log.exception("ends cannot be told")
-                wait_s = RETRY_S[-1]
-            time.sleep(wait_s)
-
-    def _send(self, events: Sequence[Json]) -> int:
-        """The status of the answer; 0 where there is none."""
-        body = json.dumps({"type": "report", "events": list(events)}).encode()
-        try:
-            status, answer = self._post(body, TELL_S)
-        except OSError:
-            return 0
-        if status == 200:
-            _warn_of_unknown(answer)
-        return status
-
-    def _tell_singly(self, batch: Sequence[Json]) -> float:
-        """One of them is not understood; all others shall not be lost for it."""
-        for i, event in enumerate(batch):
-            status = self._send([event])
-            if status in {400, 413}:
-                log.error("Scalix Free does not understand an end of a request; it is left out")
-                self.lost += 1
-            elif status != 200:
-                self._put_back(batch[i:])
-                return self._wait(status)
-        return 0.0
-
-    def _put_back(self, batch: Sequence[Json]) -> None:
-        with self._changed:
-            self._ends.extendleft(reversed(batch))
-            while len(self._ends) > self._most:
-                self._ends.popleft()
-                self.lost += 1
-
-    def _due_beats(self) -> Sequence[Json]:
-        if self._clock() < self._next_beat:
-            return ()
-        self._next_beat = self._clock() + BEAT_S
-        return self._beats()[:BATCH]
-
-    def _wait(self, status: int) -> float:
-        self._failures += 1
-        if self._failures == 1:
-            why = f"answers {status}" if status else "does not answer"
-            log.warning("Scalix Free %s; ends of requests are kept until it takes them", why)
-        wait_s = RETRY_S[min(self._failures, len(RETRY_S)) - 1]
-        return wait_s * random.uniform(0.8, 1.2)
-
-    def _say_back(self) -> None:
-        if self._failures:
-            log.warning("Scalix Free takes ends of requests again; %d were lost", self.lost)
-        self._failures = 0
-
-
-def _warn_of_unknown(answer: bytes) -> None:
-    try:
-        unknown = json.loads(answer)["unknown"]
-    except (ValueError, KeyError, TypeError):
-        return
-    if unknown:
-        log.warning("Scalix Free does not know %d of the requests it was told of", len(unknown))
-
-
-# ── Limits of our own, for a while ───────────────────────────────────────────────────────────
+MOST_ADDRESSES: Final = 10_000
+HOUR_S: Final = 3_600.0
+DAY_S: Final = 86_400.0
 
 
 class FreeTierLimits(NamedTuple):
@@ -367,18 +362,17 @@ class FreeTierLimits(NamedTuple):
     @classmethod
     def of(cls, config: object) -> "FreeTierLimits":
         """Read them from the proxy's whole configuration; what is missing is as the plan had it."""
-        for section in ("router_settings", "general_settings"):
-            settings = config.get(section) if isinstance(config, Mapping) else None
-            said = settings.get("free_tier_limits") if isinstance(settings, Mapping) else None
-            if isinstance(said, Mapping):
-                return cls(
-                    **{
-                        name: value
-                        for name in cls._fields
-                        if name in said and isinstance(value := said[name], int | None)
-                    }
-                )
-        return cls()
+        settings = config.get("router_settings") if isinstance(config, Mapping) else None
+        said = settings.get("free_tier_limits") if isinstance(settings, Mapping) else None
+        if not isinstance(said, Mapping):
+            return cls()
+        return cls(
+            **{
+                name: value
+                for name in cls._fields
+                if name in said and isinstance(value := said[name], int | None)
+            }
+        )
 
 
 @dataclass(slots=True)
@@ -455,87 +449,15 @@ def address_bucket(address: str) -> str:
     return str(parsed)
 
 
-# ── Estimates, as Scalix Free makes them ─────────────────────────────────────────────────────
+# ── It is admitted, and ends ─────────────────────────────────────────────────────────────────
 
-IMAGE_TOKENS: Final = 1_000
-MESSAGE_TOKENS: Final = 4
-PROMPT_TOKENS: Final = 8
-MARGIN: Final = 1.1
-
-
-class Estimate(NamedTuple):
-    """Tokens of a request before it is answered; ``output`` is None where it does not say."""
-
-    prompt: int = 0
-    newest: int = 0
-    output: int | None = None
-
-
-def estimate(body: object) -> Estimate:
-    """Estimate a request; whatever is not of the form counts nothing."""
-    if not isinstance(body, Mapping):
-        return Estimate()
-    newest, total = 0.0, float(PROMPT_TOKENS)
-    messages = body.get("messages")
-    for message in messages if isinstance(messages, list) else ():
-        if not isinstance(message, Mapping):
-            continue
-        tokens = MESSAGE_TOKENS + _content_tokens(message.get("content"))
-        if message.get("tool_calls"):
-            tokens += estimate_tokens(json.dumps(message["tool_calls"]))
-        if message.get("role") == "user":
-            newest = tokens
-        total += tokens
-    if body.get("tools"):
-        total += estimate_tokens(json.dumps(body["tools"]))
-    output = body.get("max_completion_tokens") or body.get("max_tokens")
-    usable = isinstance(output, int) and not isinstance(output, bool) and output >= 1
-    return Estimate(int(total * MARGIN) + 1, int(newest * MARGIN) + 1, output if usable else None)
-
-
-def estimate_tokens(text: str) -> float:
-    """Tokens of a text: one for 3.5 ASCII characters, 1.1 for any other."""
-    if text.isascii():
-        return len(text) / 3.5
-    others = len(text) - len(text.encode("ascii", "ignore"))
-    return (len(text) - others) / 3.5 + others * 1.1
-
-
-def _content_tokens(content: object) -> float:
-    if isinstance(content, str):
-        return estimate_tokens(content)
-    if not isinstance(content, list):
-        return 0.0
-    texts = [part.get("text") if isinstance(part, Mapping) else None for part in content]
-    return sum(estimate_tokens(text) if isinstance(text, str) else IMAGE_TOKENS for text in texts)
-
-
-# ── One request ──────────────────────────────────────────────────────────────────────────────
-
-
-class Asking(NamedTuple):
-    """What a request shows of itself.
-
-    ``model`` is the name that it asks for, ``strange`` are its fields that nobody may hear of.
-    """
-
-    address: str
-    forwarded: str
-    credential: str | None
-    model: str | None
-    estimate: Estimate
-    session_id: str | None = None
-    turn: str | None = None
-    strange: tuple[str, ...] = ()
-
-    @property
-    def sender(self) -> Json:
-        """Who it is, as Scalix Free wants to know it."""
-        return {
-            "address": self.address[:64] or "unknown",
-            "forwarded": self.forwarded[:8_192],
-            "credential": None if self.credential is None else self.credential[:8_192],
-        }
+ASK_S: Final = 2.0
+"""How long an admission may take before Scalix Free counts as away."""
+AWAY_S: Final = 1.0
+"""How long it is not asked again after that."""
+MOST_OPEN: Final = 20_000
+UNVERIFIED: Final = "unverified"
+PAYING: Final = "pro"
 
 
 @dataclass(slots=True)
@@ -558,24 +480,6 @@ class Lease:
     failures: int = 0
     streaming: bool = False
     relayed: float = 0.0
-
-
-class Refused(Exception):  # noqa: N818  (a refusal is no error)
-    """A request that is not answered, with what its sender is told."""
-
-    def __init__(self, status: int, error: Json, headers: Mapping[str, str]) -> None:
-        super().__init__(error.get("message", ""))
-        self.status = status
-        self.error = error
-        self.headers = dict(headers)
-
-
-def refused(
-    status: int, kind: str, code: str, message: str, headers: Mapping[str, str] | None = None
-) -> Refused:
-    """A refusal of the plugin's own."""
-    error = {"message": message, "type": kind, "param": None, "code": code}
-    return Refused(status, error, headers or {"x-should-retry": "false"})
 
 
 class Desk:
@@ -613,9 +517,10 @@ class Desk:
         rid = os.urandom(16).hex()
         answer = self._ask(rid, asking)
         if answer is None:
-            lease = self._admit_alone(rid, asking)
+            self._admit_alone(asking)
+            lease = self._lease(rid, asking, {})
         elif answer.get("type") == "admitted":
-            lease = self._lease(rid, asking, answer)
+            lease = self._lease(rid, asking._replace(credential=None), answer)
         else:
             raise Refused(answer["status"], answer["envelope"]["error"], answer["headers"])
         self._open[rid] = lease
@@ -660,19 +565,7 @@ class Desk:
                 status,
             )
 
-    def _lease(self, rid: str, asking: Asking, answer: Json) -> Lease:
-        return Lease(
-            rid=rid,
-            asking=asking._replace(credential=None),
-            tier=str(answer["tier"]),
-            user_id=str(answer["user_id"]),
-            output_tokens=int(answer["output_tokens"]),
-            grant=str(answer["grant"]),
-            at_ms=int(self._wall() * 1000),
-            began=self._clock(),
-        )
-
-    def _admit_alone(self, rid: str, asking: Asking) -> Lease:
+    def _admit_alone(self, asking: Asking) -> None:
         """Decide while Scalix Free is away. The identity that is shown cannot be verified now."""
         on_outage = self._settings.on_outage
         if on_outage == "deny":
@@ -684,13 +577,15 @@ class Desk:
             if denial is not None:
                 message = f"{LIMIT} {denial}. {LATER}"
                 raise refused(429, "rate_limit_error", "ip_rate_limit", message)
+
+    def _lease(self, rid: str, asking: Asking, answer: Json) -> Lease:
         return Lease(
             rid=rid,
             asking=asking,
-            tier=UNVERIFIED,
-            user_id=UNVERIFIED,
-            output_tokens=asking.estimate.output,
-            grant=None,
+            tier=str(answer.get("tier", UNVERIFIED)),
+            user_id=str(answer.get("user_id", UNVERIFIED)),
+            output_tokens=answer.get("output_tokens", asking.estimate.output),
+            grant=answer.get("grant"),
             at_ms=int(self._wall() * 1000),
             began=self._clock(),
         )
@@ -792,70 +687,180 @@ class Desk:
         ]
 
 
-UNVERIFIED: Final = "unverified"
-PAYING: Final = "pro"
-LIMIT: Final = "Free tier limit exceeded. Please upgrade to Pro."
-LATER: Final = "Try again later. Resource has been exhausted."
-AWAY: Final = (
-    "Failed to generate response. The limits of the free tier cannot be asked now; try again in a "
-    "moment."
-)
-NOT_SET_UP: Final = "Failed to generate response. This proxy is not set up; its operator was told."
-CLOSED: Final = "This address is the operator's. Free callers may use /v1/chat/completions."
-NOT_FREE: Final = "This model is not part of the free tier. GET /v1/models lists those there are."
-ONE_CHOICE: Final = "n other than 1 is not offered."
+# ── Its end is told ──────────────────────────────────────────────────────────────────────────
+
+TELL_S: Final = 10.0
+BATCH: Final = 100
+MOST_ENDS: Final = 20_000
+"""So many ends wait at most, some 25 MB; then the oldest are lost, and counted."""
+RETRY_S: Final = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+NOT_UNDERSTOOD: Final = frozenset({400, 413})
+BEAT_S: Final = 15.0
+FLUSH_S: Final = 3.0
+"""How long a proxy that ends may take to tell what is left."""
 
 
-# ── Inside LiteLLM ───────────────────────────────────────────────────────────────────────────
+class Outbox:
+    """Ends of requests, until Scalix Free has taken them: at least once, in order, in batches.
 
-SHARED: Final = "scalix_free_litellm_desk"
-META: Final = "scalix_free"
-
-
-def _shared() -> ModuleType:
-    """The place of what all copies of this module share."""
-    return sys.modules.setdefault(SHARED, ModuleType(SHARED))
-
-
-def _desk() -> "Inside":
-    """The one of this process, made on first use."""
-    shared = _shared()
-    inside: Inside | None = getattr(shared, "inside", None)
-    if inside is None:
-        settings = Settings.of(os.environ)
-        link = Link(settings.url, settings.operator_token)
-        inside = Inside(Desk(settings, link.post, limits=_limits_of_proxy))
-        shared.inside = inside  # type: ignore[attr-defined]
-    return inside
-
-
-def _config_of_proxy() -> Mapping[str, Any]:
-    from litellm.proxy import proxy_server  # noqa: PLC0415
-
-    config: Mapping[str, Any] = proxy_server.proxy_config.get_config_state()
-    return config
-
-
-def _limits_of_proxy() -> FreeTierLimits:
-    return FreeTierLimits.of(_config_of_proxy())
-
-
-def free_models(config: Mapping[str, Any]) -> frozenset[str] | None:
-    """The names of the models that are marked ``free_tier``; None where none is marked.
-
-    Other names of theirs, by ``model_group_alias``, are free as well.
+    ``beats`` gives the events of requests that run on; they are told only while somebody listens.
     """
-    found = set()
-    for row in config.get("model_list") or ():
-        parameters, info = row.get("litellm_params") or {}, row.get("model_info") or {}
-        metadata = parameters.get("metadata") or {}
-        if info.get("free_tier") is True or metadata.get("free_tier") is True:
-            found.add(row.get("model_name"))
-    aliases = (config.get("router_settings") or {}).get("model_group_alias") or {}
-    for alias, target in aliases.items():
-        if (target.get("model") if isinstance(target, Mapping) else target) in found:
-            found.add(alias)
-    return frozenset(found) or None
+
+    def __init__(
+        self,
+        post: Post,
+        *,
+        beats: Callable[[], Sequence[Json]] = tuple,
+        most: int = MOST_ENDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._post = post
+        self._beats = beats
+        self._most = most
+        self._clock = clock
+        self._ends: deque[Json] = deque()
+        self._changed = threading.Condition()
+        self._telling = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._failures = 0
+        self._next_beat = 0.0
+        self.lost = 0
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def put(self, event: Json) -> None:
+        """Have an end told."""
+        with self._changed:
+            self._ends.append(event)
+            self._forget_oldest()
+            self._changed.notify()
+
+    def start(self) -> None:
+        """Begin to tell, in a thread of this process."""
+        with self._changed:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._tell_on, daemon=True)
+                self._thread.start()
+                atexit.register(self.flush, FLUSH_S)
+
+    def tell(self) -> float:
+        """Tell one batch; how many seconds to wait before the next, where it was not taken.
+
+        What comes while one is on its way makes up the next.
+        """
+        with self._telling:
+            with self._changed:
+                batch = [self._ends.popleft() for _ in range(min(BATCH, len(self._ends)))]
+            beats = self._due_beats() if len(batch) < BATCH else ()
+            if not batch and not beats:
+                return 0.0
+            left: Sequence[Json] = batch
+            try:
+                status, left = self._told(batch, beats)
+            finally:
+                self._put_back(left)
+            if status != 200:
+                return self._wait(status)
+            self._say_back()
+            return 0.0
+
+    def flush(self, within_s: float) -> None:
+        """Tell what is left, as far as it can be told at once and in time."""
+        until = self._clock() + within_s
+        while self._ends and self._clock() < until:
+            before = len(self._ends)
+            self.tell()
+            if len(self._ends) >= before:
+                break
+        if self._ends:
+            log.error("the ends of %d requests were not told to Scalix Free", len(self._ends))
+
+    def _tell_on(self) -> None:
+        while True:
+            with self._changed:
+                if not self._ends:
+                    self._changed.wait(BEAT_S / 3)
+            try:
+                wait_s = self.tell()
+            except Exception:
+                log.exception("ends cannot be told")
+                wait_s = RETRY_S[-1]
+            time.sleep(wait_s)
+
+    def _told(self, batch: Sequence[Json], beats: Sequence[Json]) -> tuple[int, Sequence[Json]]:
+        """Tell them: the status of the answer, 0 where there is none, and those not yet taken.
+
+        Where one of them is not understood they are told singly: no other shall be lost for it.
+        """
+        status = self._send([*batch, *beats])
+        if status not in NOT_UNDERSTOOD:
+            return status, () if status == 200 else batch
+        if len(batch) == 1 and not beats:
+            log.error("Scalix Free does not understand an end of a request; it is left out")
+            self.lost += 1
+            return 200, ()
+        for i, event in enumerate(batch):
+            status, left = self._told([event], ())
+            if left:
+                return status, batch[i:]
+        return 200, ()
+
+    def _send(self, events: Sequence[Json]) -> int:
+        body = json.dumps({"type": "report", "events": list(events)}).encode()
+        try:
+            status, answer = self._post(body, TELL_S)
+        except OSError:
+            return 0
+        if status == 200:
+            _warn_of_unknown(answer)
+        return status
+
+    def _put_back(self, batch: Sequence[Json]) -> None:
+        with self._changed:
+            self._ends.extendleft(reversed(batch))
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        while len(self._ends) > self._most:
+            self._ends.popleft()
+            self.lost += 1
+
+    def _due_beats(self) -> Sequence[Json]:
+        if self._clock() < self._next_beat:
+            return ()
+        self._next_beat = self._clock() + BEAT_S
+        return self._beats()[:BATCH]
+
+    def _wait(self, status: int) -> float:
+        self._failures += 1
+        if self._failures == 1:
+            why = f"answers {status}" if status else "does not answer"
+            log.warning("Scalix Free %s; ends of requests are kept until it takes them", why)
+        wait_s = RETRY_S[min(self._failures, len(RETRY_S)) - 1]
+        return wait_s * random.uniform(0.8, 1.2)
+
+    def _say_back(self) -> None:
+        if self._failures:
+            log.warning("Scalix Free takes ends of requests again; %d were lost", self.lost)
+        self._failures = 0
+
+
+def _warn_of_unknown(answer: bytes) -> None:
+    try:
+        unknown = json.loads(answer)["unknown"]
+    except (ValueError, KeyError, TypeError):
+        return
+    if unknown:
+        log.warning("Scalix Free does not know %d of the requests it was told of", len(unknown))
+
+
+# ── In LiteLLM's words ───────────────────────────────────────────────────────────────────────
+
+META: Final = "scalix_free"
+ASKING_THREADS: Final = 16
+FRESH_S: Final = 30.0
+"""How old may be what is known of the proxy's models."""
 
 
 class Inside:
@@ -936,12 +941,33 @@ class Inside:
         names = [name for name in ("max_completion_tokens", "max_tokens") if data.get(name)]
         for name in names or ["max_tokens"]:
             asked = data.get(name)
-            data[name] = min(asked, lease.output_tokens) if asked else lease.output_tokens
+            most = lease.output_tokens
+            data[name] = min(asked, most) if isinstance(asked, int) else most
+
+    async def relay(
+        self, metadata: object, chunks: AsyncIterator[Any], request: Json
+    ) -> AsyncIterator[Any]:
+        """A stream as it comes, watched; LiteLLM closes it where its reader leaves."""
+        lease = self._lease(metadata)
+        if lease is None:
+            async for chunk in chunks:
+                yield chunk
+            return
+        lease.streaming = True
+        try:
+            async for chunk in chunks:
+                lease.relayed += estimate_tokens(_text(chunk))
+                yield chunk
+        except (GeneratorExit, asyncio.CancelledError):
+            self.desk.left(lease, _model_asked(request))
+            raise
+        finally:
+            lease.streaming = False
 
     # ── After ───────────────────────────────────────────────────────────────────────────────
 
     def success(self, kwargs: Json, response: Any, start: Any, end: Any) -> None:
-        """An answer is whole, or its reader has left."""
+        """An answer is whole."""
         lease = self._lease(_metadata(kwargs).get("user_api_key_auth_metadata"))
         if lease is None:
             return
@@ -979,26 +1005,6 @@ class Inside:
         else:
             self.desk.failed(lease, _status(error), type(error).__name__)
 
-    async def relay(
-        self, metadata: object, chunks: AsyncIterator[Any], request: Json
-    ) -> AsyncIterator[Any]:
-        """A stream as it comes, watched; LiteLLM closes it where its reader leaves."""
-        lease = self._lease(metadata)
-        if lease is None:
-            async for chunk in chunks:
-                yield chunk
-            return
-        lease.streaming = True
-        try:
-            async for chunk in chunks:
-                lease.relayed += estimate_tokens(_text(chunk))
-                yield chunk
-        except (GeneratorExit, asyncio.CancelledError):
-            self.desk.left(lease, _model_asked(request))
-            raise
-        finally:
-            lease.streaming = False
-
     def _lease(self, metadata: object) -> Lease | None:
         return self.desk.lease(metadata.get(META) if isinstance(metadata, Mapping) else None)
 
@@ -1031,54 +1037,33 @@ def _hooks(inside: Inside) -> object:
     return Hooks()
 
 
-def _as_litellm_does(no: Refused) -> Exception:
-    """A refusal that LiteLLM's proxy sends as it is: status, headers and the whole error."""
-    from litellm.proxy._types import ProxyException  # noqa: PLC0415
+def _config_of_proxy() -> Mapping[str, Any]:
+    from litellm.proxy import proxy_server  # noqa: PLC0415
 
-    class Refusal(ProxyException):  # type: ignore[misc]
-        """An error with all of Scalix Free's keys."""
-
-        def to_dict(self) -> Json:
-            """The ``error`` of the body."""
-            return no.error
-
-    return Refusal(
-        message=str(no.error.get("message", "")),
-        type=str(no.error.get("type", "")),
-        param=None,
-        code=no.status,
-        headers=no.headers,
-    )
+    config: Mapping[str, Any] = proxy_server.proxy_config.get_config_state()
+    return config
 
 
-def _path(request: Any) -> str:
-    path, root = str(request.scope["path"]), str(request.scope.get("root_path") or "")
-    return path.removeprefix(root) if root and path.startswith(f"{root}/") else path
+def _limits_of_proxy() -> FreeTierLimits:
+    return FreeTierLimits.of(_config_of_proxy())
 
 
-async def _asking(request: Any, api_key: str | None) -> Asking:
-    """What a request shows. LiteLLM has read its body already."""
-    try:
-        body = await request.json()
-    except ValueError:
-        body = None
-    fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
-    if fields.get("n") not in (None, 1):  # a tuple: what is sent may be unhashable
-        raise refused(400, "invalid_request_error", "invalid_request", ONE_CHOICE)
-    model = fields.get("model")
-    headers = request.headers
-    session_id = fields.get("session_id")
-    turns = (headers.get(name, "").partition(":attempt-")[0].strip() for name in TURNS)
-    return Asking(
-        address=request.client.host if request.client else "unknown",
-        forwarded=headers.get("x-forwarded-for", ""),
-        credential=api_key or None,
-        model=model if isinstance(model, str) else None,
-        estimate=estimate(fields),
-        session_id=session_id[:256] if isinstance(session_id, str) and session_id else None,
-        turn=next((turn for turn in turns if 0 < len(turn) <= 256), None),
-        strange=tuple(str(name) for name in fields if name not in FIELDS),
-    )
+def free_models(config: Mapping[str, Any]) -> frozenset[str] | None:
+    """The names of the models that are marked ``free_tier``; None where none is marked.
+
+    Other names of theirs, by ``model_group_alias``, are free as well.
+    """
+    found = set()
+    for row in config.get("model_list") or ():
+        parameters, info = row.get("litellm_params") or {}, row.get("model_info") or {}
+        metadata = parameters.get("metadata") or {}
+        if info.get("free_tier") is True or metadata.get("free_tier") is True:
+            found.add(row.get("model_name"))
+    aliases = (config.get("router_settings") or {}).get("model_group_alias") or {}
+    for alias, target in aliases.items():
+        if (target.get("model") if isinstance(target, Mapping) else target) in found:
+            found.add(alias)
+    return frozenset(found) or None
 
 
 def _metadata(kwargs: Json) -> Json:
@@ -1144,6 +1129,23 @@ def _ms(start: Any, end: Any) -> float:
         return max(float((end - start).total_seconds()) * 1000, 0.0)
     except (TypeError, AttributeError):
         return 0.0
+
+
+# ── What LiteLLM calls ───────────────────────────────────────────────────────────────────────
+
+SHARED: Final = "scalix_free_litellm_desk"
+
+
+def _desk() -> "Inside":
+    """The one of this process, made on first use."""
+    shared = sys.modules.setdefault(SHARED, ModuleType(SHARED))
+    inside: Inside | None = getattr(shared, "inside", None)
+    if inside is None:
+        settings = Settings.of(os.environ)
+        link = Link(settings.url, settings.operator_token)
+        inside = Inside(Desk(settings, link.post, limits=_limits_of_proxy))
+        shared.inside = inside  # type: ignore[attr-defined]
+    return inside
 
 
 async def custom_auth(request: Any, api_key: str | None) -> Any:
