@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from importlib.resources import files
-from typing import Final, Protocol, TypeAlias, TypeVar
+from typing import Final
 from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
 from litestar.handlers import HTTPRouteHandler
 
 from scalix_free import __version__
-from scalix_free.admission.content import ContentRules
 from scalix_free.admission.quotas import (
-    address_policy,
     mail_policy,
-    mint_policy,
-    network_policy,
     post_policy,
-    session_policy,
-    tier_policy,
 )
 from scalix_free.api.account import account_routes
 from scalix_free.api.admin import admin_routes
@@ -42,15 +33,14 @@ from scalix_free.api.hooks import hook_routes
 from scalix_free.api.intake import Intake
 from scalix_free.api.offer import offer_routes
 from scalix_free.api.operations import Operations, operations_routes
+from scalix_free.api.peers import Peers
 from scalix_free.api.reference import description, reference_routes
 from scalix_free.api.routes import build_http
 from scalix_free.api.session import session_routes
 from scalix_free.api.usage import usage_routes
 from scalix_free.core.budget import WHOLE
-from scalix_free.core.caller import Tier
 from scalix_free.core.clock import wall_clock
 from scalix_free.core.errors import StoreUnavailable
-from scalix_free.core.ledger import Policy, Subject
 from scalix_free.core.ports import (
     Budgets,
     Clock,
@@ -66,11 +56,9 @@ from scalix_free.core.ports import (
 from scalix_free.growth.messages import Messages, Texts
 from scalix_free.growth.pricing import Rates
 from scalix_free.growth.prompts import Prompts
-from scalix_free.identity.address import honest_address, is_loopback, is_trusted
+from scalix_free.identity.address import is_loopback
 from scalix_free.identity.identify import (
     ANONYMOUS,
-    KNOWN_ADDRESSES,
-    PRO,
     REGISTERED,
     Identifier,
     Limits,
@@ -81,17 +69,18 @@ from scalix_free.identity.mailbox import read_domains
 from scalix_free.identity.minted import Mint
 from scalix_free.identity.proof import Puzzles
 from scalix_free.identity.seal import Seal
+from scalix_free.lifetimes import beside, fresh, opened
+from scalix_free.limits import content_of, limits_of, pricing_of
 from scalix_free.mail import ConsoleMailer, Outbox, SmtpMailer, mail_server
 from scalix_free.models import open_catalogue
 from scalix_free.pooled import pool_plans
-from scalix_free.providers.http_session import Session
-from scalix_free.providers.litellm_proxy import PooledModel, ProxyPool, open_pools
+from scalix_free.providers.litellm_proxy import open_pools
 from scalix_free.providers.openai_http import open_session
 from scalix_free.routing.answers import Answers
 from scalix_free.routing.attempt import Learning
 from scalix_free.routing.attempts import Attempts, Patience, Retries
 from scalix_free.routing.budgets import Spending
-from scalix_free.routing.catalogue import Catalogue, Model
+from scalix_free.routing.catalogue import Catalogue
 from scalix_free.routing.health import Health as ModelHealth
 from scalix_free.routing.plan import Ranking
 from scalix_free.routing.preferences import Preferences
@@ -110,29 +99,29 @@ from scalix_free.serve import (
     OwnData,
     OwnUsage,
     PostLimits,
-    Pricing,
     Proxied,
     Revocations,
     Service,
     SessionOf,
     Sessions,
 )
-from scalix_free.settings import FreeTier, ProTier, Settings, revealed
+from scalix_free.settings import Settings, revealed
 from scalix_free.storage.accounts import SqlAccounts
 from scalix_free.storage.database import Database
 from scalix_free.storage.funnel import SqlFunnel
-from scalix_free.storage.outage import Health, OutageLedger
+from scalix_free.storage.outage import OutageLedger
 from scalix_free.storage.outage_budgets import OutageBudgets
 from scalix_free.storage.ratings import SqlRatings
 from scalix_free.storage.redis_budgets import RedisBudgets
 from scalix_free.storage.redis_ledger import RedisLedger
 from scalix_free.storage.restored import Recent, RestoredLedger
 from scalix_free.storage.sqlite_budgets import SqliteBudgets
-from scalix_free.storage.sqlite_ledger import SqliteLedger, count_active
+from scalix_free.storage.sqlite_ledger import SqliteLedger
 from scalix_free.storage.traffic import SqlTraffic
 from scalix_free.storage.usage_batches import UsageBatches
 from scalix_free.storage.usage_log import SqlUsageLog
 from scalix_free.telemetry import Metrics
+from scalix_free.vitals import Vitals
 from scalix_free.web.asking import Asking
 from scalix_free.web.connect import connect_pages
 from scalix_free.web.frame import Frame, open_frame
@@ -152,18 +141,9 @@ from scalix_free.web.welcome import welcome_pages
 
 log = logging.getLogger(__name__)
 
-UNBOUNDED_TOKENS: Final = 10_000_000
-"""What stands for a lifted ceiling of tokens."""
-
-PRO_OUTPUT_TOKENS: Final = 4_096
-"""What an answer of the pro tier may have where the caller names no cap."""
 
 DISPOSABLE: Final = files("scalix_free.identity").joinpath("disposable_domains.txt")
-HOUR_MS: Final = 3_600_000
 MOST_FORWARDED_CHARS: Final = 500
-STATES_S: Final = 5.0
-"""How old may be what one worker's metrics tell of models that another has learned about."""
-TIERS: Final = (ANONYMOUS, REGISTERED, PRO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,8 +167,8 @@ async def open_app(
     try:
         async with (
             _limits_store(runtime, metrics, clock, usage_log.recent) as (ledger, budgets),
-            _opened(database),
-            _opened(UsageBatches(usage_log, clock=clock)) as usage,
+            opened(database),
+            opened(UsageBatches(usage_log, clock=clock)) as usage,
             _people(runtime, ledger, SqlAccounts(database), clock) as people,
             open_session() as session,
             open_pools(
@@ -219,6 +199,16 @@ async def open_app(
                 listeners=(metrics, usage, feedback.preferences),
                 prompts=prompts,
             )
+            vitals = Vitals(
+                runtime=runtime,
+                ledger=ledger,
+                router=service.router,
+                qualities=feedback.qualities,
+                pools=pools,
+                session=session,
+                metrics=metrics,
+                clock=clock,
+            )
             errors = ErrorWriter(
                 runtime.public_url,
                 always_retry_after=settings.refusals.always_retry_after,
@@ -242,45 +232,18 @@ async def open_app(
                 ),
                 errors=errors,
                 operations=Operations(
-                    store=lambda: _store_health(ledger),
-                    model_ready=lambda: _model_ready(runtime, service, session),
+                    store=vitals.store,
+                    model_ready=vitals.model_ready,
                     draining=draining,
-                    metrics=lambda: _metrics(
-                        runtime,
-                        metrics,
-                        service.router,
-                        pools=pools,
-                        qualities=feedback.qualities,
-                        clock=clock,
-                    ),
+                    metrics=vitals.exposition,
                     operator_token=revealed(settings.server.operator_token),
                     started_at=runtime.started_at,
                 ),
             )
-            async with _beside(_keep_telling(metrics, service.router, pools)):
+            async with beside(vitals.keep_telling()):
                 yield App(service=service, http=http, errors=errors)
     finally:
         metrics.write()
-
-
-class _Closable(Protocol):
-    async def open(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-
-T = TypeVar("T", bound=_Closable)
-
-
-@asynccontextmanager
-async def _opened(thing: T, *forgiven: type[Exception]) -> AsyncIterator[T]:
-    """Opened until it is left; after a failure that is forgiven, whoever needs it tries again."""
-    with contextlib.suppress(*forgiven):
-        await thing.open()
-    try:
-        yield thing
-    finally:
-        await thing.close()
 
 
 # ── The service ──────────────────────────────────────────────────────────────────────────────
@@ -300,12 +263,12 @@ async def _limits_store(
             cache_ms=int(cache.ttl_s * 1000),
             notice=metrics.count_books,
         )
-        async with _opened(file, StoreUnavailable):
+        async with opened(file, StoreUnavailable):
             yield file, SqliteBudgets(file)
         return
     on_outage = runtime.settings.store.on_ledger_outage
     server = RedisLedger(runtime.ledger, cache_denials=runtime.settings.caches.user_quota.max_size)
-    pricing = _pricing(runtime.settings)
+    pricing = pricing_of(runtime.settings)
     ledger = OutageLedger(
         RestoredLedger(server, recent, clock=clock),
         on_outage=on_outage,
@@ -318,7 +281,7 @@ async def _limits_store(
     budgets = OutageBudgets(
         RedisBudgets(server), on_outage=on_outage, clock=clock, shares=lambda: ledger.workers
     )
-    async with _opened(ledger, StoreUnavailable):
+    async with opened(ledger, StoreUnavailable):
         await budgets.open()
         try:
             yield ledger, budgets
@@ -341,7 +304,7 @@ def _service(
     return Service(
         identify=identify,
         session_of=session_of,
-        content=_content(settings),
+        content=content_of(settings),
         ledger=ledger,
         router=router,
         listeners=listeners,
@@ -349,33 +312,6 @@ def _service(
         counts_whole_prompt=settings.accounting.tokens_counted == "total",
         prompts=prompts,
     )
-
-
-class _Shared(Protocol):
-    """What is known of what other workers were told."""
-
-    async def refresh(self) -> None: ...
-
-    async def keep_fresh(self) -> None: ...
-
-
-@asynccontextmanager
-async def _fresh(known: _Shared) -> AsyncIterator[None]:
-    """Known from the start, where the store is there, and kept fresh until left."""
-    with contextlib.suppress(StoreUnavailable):  # it is tried again
-        await known.refresh()
-    async with _beside(known.keep_fresh()):
-        yield
-
-
-@asynccontextmanager
-async def _beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
-    """Have something done beside, until left."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
 
 
 @asynccontextmanager
@@ -393,7 +329,7 @@ async def _taste(
         clock=clock,
         prompts=prompts,
     )
-    async with _fresh(feedback):
+    async with fresh(feedback):
         yield feedback
 
 
@@ -476,16 +412,16 @@ async def _people(
     settings = runtime.settings
     keyring = Keyring(runtime.secret)
     known, revocations = KnownKeys(clock), Revocations(store, clock)
-    limits = _limits(settings)
+    limits = limits_of(settings)
     identifier = Identifier(limits, keyring, clock, revocations.__contains__)
-    async with _fresh(revocations), Outbox(_mailer(settings)) as outbox:
+    async with fresh(revocations), Outbox(_mailer(settings)) as outbox:
         yield People(
             callers=Callers(identifier, store, known, clock),
             sessions=Sessions(
                 keyring=keyring,
                 mint=Mint(keyring),
                 puzzles=Puzzles(keyring, clock),
-                pricing=_pricing(settings),
+                pricing=pricing_of(settings),
                 ledger=ledger,
                 once=ledger,
                 accounts=store,
@@ -521,80 +457,6 @@ def _mailer(settings: Settings) -> Mailer:
     if url == "console" or sender is None:
         return ConsoleMailer()
     return SmtpMailer(mail_server(url), sender)
-
-
-def _pricing(settings: Settings) -> Pricing:
-    of_address = settings.addresses.identities_per_day
-    of_network = settings.networks.identities_per_day
-    return Pricing(
-        mode=settings.identity.proof_of_work,
-        address=mint_policy("address", of_address),
-        network=mint_policy("network", of_network),
-        address_most=of_address,
-        network_most=of_network,
-    )
-
-
-def _limits(settings: Settings) -> Limits:
-    tiers, addresses, networks = settings.tiers, settings.addresses, settings.networks
-    return Limits(
-        tiers={
-            ANONYMOUS: _free_tier(ANONYMOUS, tiers.anonymous),
-            REGISTERED: _free_tier(REGISTERED, tiers.registered),
-            PRO: _pro_tier(tiers.pro),
-        },
-        address=address_policy(
-            per_minute=addresses.requests_per_minute,
-            per_hour=addresses.requests_per_hour,
-            per_day=addresses.requests_per_day,
-            users_per_hour=addresses.users_per_hour,
-        ),
-        network=network_policy(
-            per_hour=networks.requests_per_hour, per_day=networks.requests_per_day
-        ),
-        session=session_policy(settings.content.max_requests_per_session),
-    )
-
-
-def _content(settings: Settings) -> ContentRules:
-    words = settings.content.blocked_keywords
-    return ContentRules(
-        most_chars=settings.content.max_prompt_chars,
-        denied=[word.word for word in words if word.action == "deny"],
-        flagged=[word.word for word in words if word.action == "flag"],
-    )
-
-
-def _free_tier(name: str, tier: FreeTier) -> Tier:
-    return Tier(
-        name=name,
-        policy=tier_policy(
-            name,
-            requests_per_hour=tier.requests_per_hour,
-            requests_per_day=tier.requests_per_day,
-            tokens_per_day=tier.tokens_per_day,
-            concurrent=tier.concurrent,
-        ),
-        max_output_tokens=tier.max_output_tokens or UNBOUNDED_TOKENS,
-        default_output_tokens=tier.default_output_tokens,
-        context_tokens=tier.context_tokens or UNBOUNDED_TOKENS,
-    )
-
-
-def _pro_tier(tier: ProTier) -> Tier:
-    return Tier(
-        name=PRO,
-        policy=tier_policy(
-            PRO,
-            requests_per_hour=None,
-            requests_per_day=None,
-            tokens_per_day=None,
-            concurrent=tier.concurrent,
-        ),
-        max_output_tokens=UNBOUNDED_TOKENS,
-        default_output_tokens=PRO_OUTPUT_TOKENS,
-        context_tokens=tier.context_tokens or UNBOUNDED_TOKENS,
-    )
 
 
 # ── Offers ───────────────────────────────────────────────────────────────────────────────────
@@ -667,31 +529,12 @@ def _http(
     operations: Operations,
 ) -> Guard:
     settings = runtime.settings
-    trusted = settings.server.trusted_proxies
-
-    @lru_cache(1)
-    def warn_of_proxy() -> None:
-        log.warning(
-            "requests carry X-Forwarded-For, but come from a peer that is not trusted: their "
-            "address counts as the caller's. If it is your proxy, name it in "
-            "server.trusted_proxies."
-        )
-
-    def told(peer: str, forwarded: str) -> str:
-        if forwarded and not is_trusted(peer, trusted):
-            warn_of_proxy()
-        return honest_address(peer, forwarded, trusted)
-
-    known = lru_cache(KNOWN_ADDRESSES)(told)
-
-    def honest(peer: str, forwarded: str) -> str:
-        # What strangers write is remembered only where it is as short as it should be.
-        return (known if len(forwarded) <= MOST_FORWARDED_CHARS else told)(peer, forwarded)
+    peers = Peers(settings.server.trusted_proxies)
 
     def is_valid(token: str, address: str) -> bool:
         return people.identifier.minted(token, address) is not None
 
-    visitors = Visitors(honest, Cookies(runtime.public_url, is_valid))
+    visitors = Visitors(peers.honest, Cookies(runtime.public_url, is_valid))
     intake = Intake(
         errors=errors,
         visitors=visitors,
@@ -740,7 +583,7 @@ def _http(
             *account_routes(intake, people.accounts, own_data),
             *feedback_routes(intake, feedback),
             *usage_routes(intake, own_usage),
-            *hook_routes(intake, proxied, honest, operations.operator_token),
+            *hook_routes(intake, proxied, peers.honest, operations.operator_token),
             *offer_routes(intake, offers),
             *operations_routes(operations, errors),
             *admin_routes(service.router, errors, operator_token=operations.operator_token),
@@ -783,7 +626,7 @@ def _pages(
     visits = _visits(visitors)
     asking = Asking(service=service, sessions=people.sessions, visits=visits)
     conditions = Conditions(traffic=traffic, catalogue=service.catalogue, clock=service.clock)
-    tiers = _limits(settings).tiers
+    tiers = people.limits.tiers
     most_chars = settings.content.max_prompt_chars
     uplift = settings.tiers.registered.requests_per_day
     return [
@@ -833,79 +676,3 @@ def _own_hosts(runtime: Runtime) -> list[str] | None:
     if not is_loopback(runtime.settings.server.host):
         return None
     return [urlsplit(runtime.public_url).hostname or ""]
-
-
-async def _store_health(ledger: SqliteLedger | OutageLedger) -> Health:
-    if isinstance(ledger, OutageLedger):
-        return await ledger.health()
-    try:
-        await ledger.peek(_NOBODY)
-    except StoreUnavailable:
-        return "unavailable"
-    return "ok"
-
-
-_NOBODY: Final = Subject(bytes(16), Policy("nobody", ()))
-
-
-async def _model_ready(runtime: Runtime, service: Service, session: Session) -> bool:
-    """Whether somebody could answer; a local model alone is asked whether it has woken up."""
-    models = service.models()
-    if any(model.provider != "local" and _may_answer(model) for model in models):
-        return True
-    if runtime.local is None or all(model.provider != "local" for model in models):
-        return False
-    url = runtime.local.base_url.removesuffix("/v1") + "/health"
-    try:
-        async with asyncio.timeout(1), session.get(url) as response:
-            return response.status == 200
-    except (aiohttp.ClientError, OSError):
-        return False
-
-
-def _may_answer(model: Model) -> bool:
-    """Whether there is anybody to ask: of a pool of proxies that is known."""
-    return not (isinstance(model.backend, PooledModel) and model.backend.is_down)
-
-
-Pools: TypeAlias = Mapping[str, ProxyPool]
-
-
-def _instances(pools: Pools) -> Iterator[tuple[str, str, bool, int]]:
-    for name, pool in pools.items():
-        for state in pool.states:
-            yield name, state.root, state.serves, state.calls
-
-
-def _known(router: Router) -> Iterator[tuple[str, float, int]]:
-    for state in router.states():
-        yield state.model.id, state.success, state.priority
-
-
-async def _keep_telling(metrics: Metrics, router: Router, pools: Pools) -> None:
-    """Let the other workers know how models and proxies stand."""
-    while True:
-        metrics.note_models(_known(router))
-        metrics.note_instances(_instances(pools))
-        await asyncio.sleep(STATES_S)
-
-
-async def _metrics(
-    runtime: Runtime,
-    metrics: Metrics,
-    router: Router,
-    *,
-    pools: Pools,
-    qualities: Qualities,
-    clock: Clock,
-) -> tuple[bytes, str]:
-    liked = qualities.satisfaction
-    metrics.note_models(_known(router))
-    metrics.note_instances(_instances(pools))
-    left_today: Mapping[str, int] = {}
-    with contextlib.suppress(StoreUnavailable):
-        left_today = await router.left_today()
-    if is_server(runtime.ledger):  # nobody can count its books without reading all of them
-        return metrics.exposition({}, left_today, liked)
-    active = await asyncio.to_thread(count_active, runtime.ledger, clock() - HOUR_MS)
-    return metrics.exposition({tier: active.get(tier, 0) for tier in TIERS}, left_today, liked)
