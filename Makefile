@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes
 PYTEST := $(BIN)/python -m pytest -p tests.no_skips
+# Most tests wait for processes: two files at once take half as long. JOBS=0 runs one after the other.
+JOBS   ?= 2
+BESIDE := -n $(JOBS) --dist loadfile
 NODE   := clients/js clients/react tests/clients/openai-node tests/clients/ai-5 tests/clients/ai-6
 CLIENTS := $(VENV)/.litellm $(VENV)/.openai-1 $(VENV)/.langchain $(NODE:=/node_modules/.made)
 
@@ -13,7 +16,7 @@ serve: $(VENV)/.run          ## start the service on http://127.0.0.1:3001
 	@exec $(BIN)/scalix-free serve $(ARGS)
 
 test: $(VENV)/.test check    ## the whole suite; no root, no network but the package index
-	NO_SKIPS=$(CI) $(PYTEST) -m "not slow and not litellm and not proof" $(ARGS)
+	NO_SKIPS=$(CI) $(PYTEST) $(BESIDE) -m "not slow and not litellm and not proof" $(ARGS)
 
 check: $(VENV)/.test         ## format, lint, types, the arrows between the rooms
 	$(BIN)/ruff format --check src tests benchmarks
@@ -32,7 +35,7 @@ system:                      ## Debian packages that test-all needs (root)
 	./.ci/system
 
 test-all: $(VENV)/.test $(VENV)/.sdk $(CLIENTS)  ## what make test leaves out; a skip is a failure here
-	NO_SKIPS=1 $(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ]  # 5: none are left out
+	NO_SKIPS=1 $(PYTEST) $(BESIDE) -m slow $(ARGS) || [ $$? -eq 5 ]  # 5: none are left out
 	NO_SKIPS=1 $(VENV)/sdk/bin/python -m pytest -p tests.no_skips -m litellm tests/providers $(ARGS) || [ $$? -eq 5 ]
 
 prove: $(VENV)/.test         ## every store of limits against the arithmetic, in 20,000 histories; takes long
