@@ -1,5 +1,6 @@
 """Node and npm for tests, where there are any."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -26,10 +27,15 @@ def node() -> str:
 
 
 def node_modules(folder: str) -> Path:
-    """The folder of a package of ours, with what its lock names; skips where there is no npm."""
+    """The folder of a package of ours, with what its lock names; skips where there is no npm.
+
+    One process at a time gets it: another may be about to use the same.
+    """
     if shutil.which("npm") is None or shutil.which("node") is None:
         pytest.skip("there is no node with npm on this machine; get them by: sudo make system")
-    run(["make", "--no-print-directory", f"{folder}/node_modules/.made"], ROOT)
+    with (ROOT / folder / "package.json").open("rb") as one_at_a_time:
+        fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+        run(["make", "--no-print-directory", f"{folder}/node_modules/.made"], ROOT)
     return ROOT / folder
 
 
