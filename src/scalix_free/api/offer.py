@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import Parameter
 
+from scalix_free.api.free import Answer
 from scalix_free.api.intake import PRIVATE, AnyRequest, Intake
 from scalix_free.core.clock import utc
 from scalix_free.core.errors import Code, Refusal
@@ -18,7 +19,7 @@ from scalix_free.growth.pricing import Price
 from scalix_free.serve import Offer, Offers
 
 Interval = Literal["month", "year"]
-INTERVALS: Final = ("month", "year")
+INTERVALS: Final = get_args(Interval)
 
 LEADS: Final = "/api/v1/free/leads"
 EVENTS: Final = "/api/v1/free/events"
@@ -130,24 +131,26 @@ def offer_routes(intake: Intake, offers: Offers) -> list[HTTPRouteHandler]:
 
     @post(LEADS, status_code=202, summary="Leave an address, with consent")
     async def leave(request: AnyRequest) -> Response[Accepted]:
-        asked = await intake.body(request, LeaveAddress)
-        if isinstance(asked, Refusal):
-            return intake.refuse(request, asked)
-        refusal = await offers.leave(
-            intake.visitor(request), asked.email, consent=asked.consent, source=asked.source
+        told = await intake.body(request, LeaveAddress)
+        if isinstance(told, Refusal):
+            return intake.refuse(request, told)
+        visitor = intake.visitor(request)
+        return taken(
+            request,
+            await offers.leave(visitor, told.email, consent=told.consent, source=told.source),
         )
-        if refusal is not None:
-            return intake.refuse(request, refusal)
-        return Response(Accepted(), status_code=202, headers=PRIVATE)
 
     @post(EVENTS, status_code=202, summary="Tell what was done about a prompt")
     async def react(request: AnyRequest) -> Response[Accepted]:
         told = await intake.body(request, React)
         if isinstance(told, Refusal):
             return intake.refuse(request, told)
-        refusal = await offers.react(
-            intake.visitor(request), told.trigger, told.action, told.message_id
+        visitor = intake.visitor(request)
+        return taken(
+            request, await offers.react(visitor, told.trigger, told.action, told.message_id)
         )
+
+    def taken(request: AnyRequest, refusal: Refusal | None) -> Answer:
         if refusal is not None:
             return intake.refuse(request, refusal)
         return Response(Accepted(), status_code=202, headers=PRIVATE)

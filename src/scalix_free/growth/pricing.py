@@ -19,6 +19,11 @@ BUSY_DAYS: Final = 5
 LOOKED_AT_DAYS: Final = 7
 BUSY_PERCENT: Final = 80
 """Much use is so much of the day's requests, on so many of the last days."""
+BUSY: Final = (
+    f"you used at least {BUSY_PERCENT} % of a day's requests on {BUSY_DAYS} of the last "
+    f"{LOOKED_AT_DAYS} days"
+)
+REFERRED: Final = "somebody referred you"
 
 
 class Kind(enum.StrEnum):
@@ -87,67 +92,42 @@ def is_busy(requests: Iterable[int], most: int | None) -> bool:
 
 def personal(rates: Rates, facts: Facts) -> Discount | None:
     """The best discount that is this person's own; of equals the first."""
-    offered = []
-    if facts.near_limit is not None:
-        offered.append(
-            Discount(
-                code="near_limit",
-                kind=Kind.PERSONAL,
-                percent=rates.near_limit,
-                reason=f"{rates.near_limit} % off, as {facts.near_limit}.",
-                expires_ms=facts.near_until_ms,
-            )
+    rows = (
+        ("near_limit", rates.near_limit, facts.near_limit, facts.near_until_ms),
+        (
+            "high_usage",
+            rates.high_usage,
+            BUSY if facts.busy_until_ms else None,
+            facts.busy_until_ms,
+        ),
+        ("referral", rates.referral, REFERRED if facts.is_referred else None, None),
+    )
+    offered = [
+        Discount(
+            code=code,
+            kind=Kind.PERSONAL,
+            percent=percent,
+            reason=f"{percent} % off, as {why}.",
+            expires_ms=until_ms,
         )
-    if facts.busy_until_ms is not None:
-        offered.append(
-            Discount(
-                code="high_usage",
-                kind=Kind.PERSONAL,
-                percent=rates.high_usage,
-                reason=(
-                    f"{rates.high_usage} % off, as you used at least {BUSY_PERCENT} % of a day's "
-                    f"requests on {BUSY_DAYS} of the last {LOOKED_AT_DAYS} days."
-                ),
-                expires_ms=facts.busy_until_ms,
-            )
-        )
-    if facts.is_referred:
-        offered.append(
-            Discount(
-                code="referral",
-                kind=Kind.PERSONAL,
-                percent=rates.referral,
-                reason=f"{rates.referral} % off, as somebody referred you.",
-            )
-        )
-    offered = [discount for discount in offered if discount.percent]
+        for code, percent, why, until_ms in rows
+        if why is not None and percent
+    ]
     return max(offered, key=lambda discount: discount.percent, default=None)
 
 
 def monthly(rates: Rates, facts: Facts, *, plain: bool = False) -> Price:
     """The first month, and those after it; ``plain`` leaves out what is personal."""
-    promotion = Discount(
-        code="first_month",
-        kind=Kind.PROMOTION,
-        percent=0 if facts.is_subscriber else rates.first_month,
-        reason=f"{rates.first_month} % off the first month.",
-    )
-    discounts = _applied(None if plain else personal(rates, facts), promotion)
-    return Price(rates.base, _price(rates.base, discounts), rates.base, discounts)
+    percent = 0 if facts.is_subscriber else rates.first_month
+    first = _promotion("first_month", percent, "the first month")
+    return _offered(rates.base, None if plain else personal(rates, facts), first, stays=False)
 
 
 def annual(rates: Rates, facts: Facts, *, plain: bool = False) -> Price:
     """A year; the discount for a year holds at renewals, a personal one does not."""
-    base = rates.base * MONTHS
-    promotion = Discount(
-        code="annual",
-        kind=Kind.PROMOTION,
-        percent=rates.annual,
-        reason=f"{rates.annual} % off for a year at once.",
-    )
-    discounts = _applied(None if plain else personal(rates, facts), promotion)
-    renewal = _price(base, _applied(None, promotion))
-    return Price(base, _price(base, discounts), renewal, discounts)
+    whole = _promotion("annual", rates.annual, "for a year at once")
+    own = None if plain else personal(rates, facts)
+    return _offered(rates.base * MONTHS, own, whole, stays=True)
 
 
 def is_moved(*prices: Price) -> bool:
@@ -155,8 +135,16 @@ def is_moved(*prices: Price) -> bool:
     return any(discount.kind is Kind.PERSONAL for price in prices for discount in price.discounts)
 
 
-def _applied(own: Discount | None, promotion: Discount) -> Sequence[Discount]:
-    return [one for one in (own, promotion) if one is not None and one.percent]
+def _promotion(code: str, percent: int, what: str) -> Discount:
+    reason = f"{percent} % off {what}."
+    return Discount(code=code, kind=Kind.PROMOTION, percent=percent, reason=reason)
+
+
+def _offered(base: Decimal, own: Discount | None, promotion: Discount, *, stays: bool) -> Price:
+    """What the discounts make of a base; a promotion that ``stays`` holds at renewals, too."""
+    discounts = [one for one in (own, promotion) if one is not None and one.percent]
+    renewal = _price(base, [promotion]) if stays else base
+    return Price(base, _price(base, discounts), renewal, discounts)
 
 
 def _price(base: Decimal, discounts: Sequence[Discount]) -> Decimal:

@@ -35,11 +35,10 @@ from scalix_free.identity.mailbox import mailbox_of, parse_email
 from scalix_free.serve.accounts import NO_EMAIL
 from scalix_free.serve.answering import STORE_UNAVAILABLE, Service
 from scalix_free.serve.callers import Callers
+from scalix_free.serve.own_usage import DAY_MS, RECEIPTS
 
-DAY_MS: Final = 86_400_000
 INTERESTED_MS: Final = 30 * DAY_MS
 """Who showed interest counts once in so long."""
-RECEIPTS: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,10 +107,8 @@ class Offers:
             trigger = asked or await self._situation(caller, standing)
         except StoreUnavailable:
             return STORE_UNAVAILABLE
-        month, year = (
-            monthly(self.rates, facts, plain=plain),
-            annual(self.rates, facts, plain=plain),
-        )
+        month = monthly(self.rates, facts, plain=plain)
+        year = annual(self.rates, facts, plain=plain)
         promoted = not yearly and not facts.is_subscriber
         return Offer(
             trigger=trigger,
