@@ -102,7 +102,7 @@ def test_how_many_messages_the_limits_hold(loaded: Loads, port: int) -> None:
 @pytest.mark.parametrize(
     ("server", "expected"),
     [
-        ('host = "0.0.0.0"', {"secret": "warn", "tls": "warn"}),
+        ('host = "0.0.0.0"', {"address": "warn", "secret": "warn", "tls": "warn"}),
         (
             'host = "0.0.0.0"\npublic_url = "https://free.example.org"\n'
             'secret = "long enough of one"',
@@ -119,7 +119,7 @@ def test_who_can_reach_it_decides_what_it_needs(
     loaded: Loads, port: int, server: str, expected: dict[str, str]
 ) -> None:
     checks = states(found(loaded(f"[server]\nport = {port}\n{server}")))
-    about = {name: checks[name] for name in ("proxy", "secret", "tls") if name in checks}
+    about = {name: checks[name] for name in ("address", "proxy", "secret", "tls") if name in checks}
     assert about == expected
     assert "exposure" not in checks
     assert checks["mail"] == "warn"

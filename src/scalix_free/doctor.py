@@ -172,6 +172,14 @@ def _exposure(settings: Settings) -> Iterator[Check]:
             "share its address",
             'Name it: server.trusted_proxies = ["127.0.0.0/8"], or the network it calls from.',
         )
+    if is_loopback(name):
+        yield Check(
+            "address",
+            "warn",
+            f"{server.public_url} is everybody's own machine: elsewhere forms are refused, "
+            "and links in mails lead nowhere",
+            "Set server.public_url to what browsers show.",
+        )
     if not is_loopback(server.host) and server.secret is None:
         yield Check(
             "secret",
