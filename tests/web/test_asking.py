@@ -4,12 +4,13 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 
 import httpx
 import pytest
 
-from scalix_free.web.asking import MOST_SAID_BYTES, Asked, Turn
+from scalix_free.web.asking import MOST_SAID_BYTES, Asked, Turn, turns_of
 from tests.api.caller import Caller
 from tests.api.test_session import token_of
 from tests.service import RunningService
@@ -180,6 +181,27 @@ def test_a_form_carries_the_newest_of_what_was_said() -> None:
     turns = [Turn(f"{n}", "ä" * 10_000) for n in range(20)]
     said = json.loads(Asked(turns=turns).said)
 
-    assert [question for question, _ in said] == ["16", "17", "18", "19"]
+    assert [question for question, _ in said] == ["18", "19"]
     assert len(json.dumps(said, ensure_ascii=False).encode()) <= MOST_SAID_BYTES
     assert Asked(turns=[Turn("long", "x" * MOST_SAID_BYTES)]).said == "[]"
+    assert len(json.loads(Asked(turns=[Turn("a", "b")] * 30).said)) == 20
+
+
+def test_no_more_is_rendered_than_a_form_of_ours_carries() -> None:
+    """Whoever writes the form themselves would have the server work for it."""
+    long = [["a", "a|b\n" * 50_000], ["c", "d"]]
+    assert turns_of({"said": json.dumps(long)}) == (Turn("c", "d"),)
+
+
+def test_others_are_served_while_a_long_conversation_is_rendered(
+    caller: Caller, service: RunningService
+) -> None:
+    said = json.dumps([["a", "a|b\n-|-\n" + "x|y\n" * 10_000]])
+    with ThreadPoolExecutor(1) as pool:
+        page = pool.submit(ask, caller, look="1", said=said)
+        others = 0
+        while not page.done():
+            assert httpx.get(f"{service.url}/health/live", trust_env=False).status_code == 200
+            others += 1
+    assert page.result().text.count("<td>x</td>") == 10_000
+    assert others > 2

@@ -27,9 +27,10 @@ from scalix_free.web.visits import Visits
 from scalix_free.wire.request import parse_call
 
 MOST_TURNS: Final = 20
-MOST_SAID_BYTES: Final = 100_000
-"""Of what was said before, as a form carries it on: three times as much where it is encoded."""
-MOST_FORM_BYTES: Final = 400_000
+MOST_SAID_BYTES: Final = 60_000
+"""Of what was said before, as a form carries it on: three times as much where it is encoded. All of
+it is rendered anew for each answer, which may take a second where somebody means it badly."""
+MOST_FORM_BYTES: Final = 300_000
 
 Turns = Sequence["Turn"]
 
@@ -85,10 +86,7 @@ class Asked:
     @property
     def said(self) -> str:
         """The newest turns, as the form carries them on."""
-        kept, left = len(self.turns), MOST_SAID_BYTES
-        while kept and (left := left - len(msgspec.json.encode(self.turns[kept - 1]))) >= 0:
-            kept -= 1
-        return msgspec.json.encode(self.turns[kept:]).decode()
+        return msgspec.json.encode(_newest(self.turns)).decode()
 
     @property
     def is_limited(self) -> bool:
@@ -195,7 +193,18 @@ def turns_of(form: Mapping[str, str]) -> Turns:
         turns = msgspec.json.decode(form.get("said", "[]"), type=list[Turn])
     except msgspec.MsgspecError:
         return ()
-    return tuple(turns[-MOST_TURNS:])
+    return _newest(turns)
+
+
+def _newest(turns: Turns) -> Turns:
+    """As many as a form carries, the oldest first."""
+    kept, left = len(turns), MOST_SAID_BYTES
+    while kept > max(0, len(turns) - MOST_TURNS):
+        left -= len(msgspec.json.encode(turns[kept - 1]))
+        if left < 0:
+            break
+        kept -= 1
+    return tuple(turns[kept:])
 
 
 def _body(turns: Turns, question: str, *, again: bool) -> bytes:

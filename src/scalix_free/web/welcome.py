@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from litestar import get, post
@@ -19,6 +21,8 @@ from scalix_free.web.frame import AnyRequest, Frame, Page
 from scalix_free.web.meters import line
 
 MESSAGE: Final = "chat-page"
+MOST_RENDERED: Final = 2
+"""Conversations at a time, by one worker."""
 SAMPLES: Final = (
     "Explain what an API is to a ten-year-old",
     "Write a Python function that reverses a string",
@@ -42,6 +46,7 @@ def welcome_pages(
     up has; None: there is no such limit.
     """
     service, visits = asking.service, asking.visits
+    rendering = asyncio.Semaphore(MOST_RENDERED)
 
     def shown(standing: Standing | None) -> dict[str, object]:
         models = service.models()
@@ -59,8 +64,11 @@ def welcome_pages(
         found = await service.limits(visitor)
         return shown(None if isinstance(found, Refused) else found)
 
-    def conversation(request: AnyRequest, asked: Asked, about: dict[str, object]) -> Page:
-        return frame.page(request, "chat.html", {"asked": asked} | about, refusal=asked.refusal)
+    async def conversation(request: AnyRequest, asked: Asked, about: dict[str, object]) -> Page:
+        """Beside the loop, and not many at a time: what was said may be long, and others wait."""
+        page = partial(frame.page, request, "chat.html", {"asked": asked} | about)
+        async with rendering:
+            return await asyncio.to_thread(page, refusal=asked.refusal)
 
     async def is_degraded() -> bool:
         condition = await conditions.now()
@@ -75,7 +83,7 @@ def welcome_pages(
     @get("/chat", include_in_schema=False)
     async def chat(request: AnyRequest) -> Page:
         asked = Asked(question=request.query_params.get("prompt", "")[:most_chars])
-        return conversation(request, asked, await read(visits.visitor(request)))
+        return await conversation(request, asked, await read(visits.visitor(request)))
 
     @post(
         ["/", "/chat"],
@@ -86,23 +94,23 @@ def welcome_pages(
     async def ask(request: AnyRequest) -> Page:
         form = await visits.form(request)
         if isinstance(form, Refusal):
-            return conversation(request, Asked(refusal=form), shown(None))
+            return await conversation(request, Asked(refusal=form), shown(None))
         if "look" in form:
             return await look(request, form)
         asked = await asking.ask(request, form)
         if asked.visitor is not None and asked.prompt is not None:
             await offers.react(asked.visitor, asked.prompt, Action.IMPRESSION, MESSAGE)
-        return conversation(request, asked, shown(asked.standing))
+        return await conversation(request, asked, shown(asked.standing))
 
     async def look(request: AnyRequest, form: Mapping[str, str]) -> Page:
         """What a form brings, without asking it: a question cut to fit, or a key to ask with."""
         asked = Asked(turns=turns_of(form), question=form.get("prompt", "")[:most_chars])
         visitor = visits.sender(request, form)
         if isinstance(visitor, Refusal):
-            return conversation(request, replace(asked, refusal=visitor), shown(None))
+            return await conversation(request, replace(asked, refusal=visitor), shown(None))
         found = await service.limits(visitor)
         if isinstance(found, Refused):
-            return conversation(request, replace(asked, refusal=found.refusal), shown(None))
-        return conversation(request, replace(asked, key=form.get("key", "")), shown(found))
+            return await conversation(request, replace(asked, refusal=found.refusal), shown(None))
+        return await conversation(request, replace(asked, key=form.get("key", "")), shown(found))
 
     return [welcome, chat, ask]
