@@ -166,7 +166,7 @@ def _start(variant: Variant, port: int, module: str) -> Start:
         with running(variant.name, command, folder / "log") as child:
             await_ready(child, command, own)
             ready = time.perf_counter()
-            token_s = _first_token(own) - ready
+            token_s = first_token(own) - ready
             time.sleep(REST_S)
             start = Start(
                 ready_s=ready - child.started,
@@ -178,7 +178,7 @@ def _start(variant: Variant, port: int, module: str) -> Start:
     return start
 
 
-def _first_token(port: int) -> float:
+def first_token(port: int) -> float:
     """Ask one question; give the moment of the first content, and read the answer to its end."""
     request = urllib.request.Request(
         f"http://{LOOPBACK}:{port}/v1/chat/completions",
