@@ -639,6 +639,7 @@ def test_an_answer_gets_no_more_than_it_was_admitted_for(
 def test_switches_of_litellm_are_not_for_callers(inside: Inside) -> None:
     lease = inside.desk.admit(ASKING._replace(strange=("no-log", "fallbacks", "gone")))
     data = {"no-log": True, "fallbacks": ["paid"], "max_tokens": 3, "litellm_call_id": "ours"}
+    data |= {"num_retries": 50, "timeout": 0.001}  # of headers, which nobody sees in a body
     inside.cap({litellm_plugin.META: lease.rid}, data)
 
     assert data == {"max_tokens": 3, "litellm_call_id": "ours"}
@@ -671,15 +672,30 @@ async def test_what_a_request_shows() -> None:
     )
 
 
-@pytest.mark.parametrize("n", [0, 2, "1", [1], {}])
-async def test_more_than_one_choice_is_refused(n: object) -> None:
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"n": 0},
+        {"n": 2},
+        {"n": "1"},
+        {"n": [1]},
+        {"n": {}},
+        {"model": "a,b"},
+        {"model": ["a", "b"]},
+        {"tools": [{"type": "function"}, {"type": "mcp", "server_url": "litellm_proxy"}]},
+        {"tools": {"type": "mcp"}},
+        {"tools": ["mcp"]},
+        {"tools": 5},
+    ],
+)
+async def test_more_than_one_answer_of_one_model_is_refused(more: Body) -> None:
     with pytest.raises(Refused) as caught:
-        await litellm_plugin._asking(request_of({"n": n}), None)
+        await litellm_plugin._asking(request_of({"model": "a", **more}), None)
 
     assert caught.value.status == 400
 
 
-@pytest.mark.parametrize("body", [ValueError(), None, [], "x", {"model": [1], "session_id": {}}])
+@pytest.mark.parametrize("body", [ValueError(), None, [], "x", {"model": 1, "session_id": {}}])
 async def test_a_body_that_is_none_shows_nothing(body: object) -> None:
     shown = await litellm_plugin._asking(request_of(body), None)
 

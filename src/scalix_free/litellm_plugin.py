@@ -118,6 +118,9 @@ FIELDS: Final = frozenset(
 )
 """What a caller may say to LiteLLM. Among the rest are switches: ``no-log`` would have no end told,
 ``fallbacks`` would lead to models that are not free."""
+OF_HEADERS: Final = ("num_retries", "timeout", "stream_timeout", "keepalive_seconds")
+"""What LiteLLM makes of a caller's headers: more calls than one, or such as must fail and therefore
+cost nothing."""
 TURNS: Final = ("idempotency-key", "x-scalix-request-id", "x-dyad-free-quota-key")
 
 
@@ -166,8 +169,8 @@ async def _asking(request: Any, api_key: str | None) -> Asking:
     except ValueError:
         body = None
     fields: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
-    if fields.get("n") not in (None, 1):  # a tuple: what is sent may be unhashable
-        raise refused(400, "invalid_request_error", "invalid_request", ONE_CHOICE)
+    if (why := _too_much(fields)) is not None:
+        raise refused(400, "invalid_request_error", "invalid_request", why)
     model = fields.get("model")
     headers = request.headers
     session_id = fields.get("session_id")
@@ -182,6 +185,18 @@ async def _asking(request: Any, api_key: str | None) -> Asking:
         turn=next((turn for turn in turns if 0 < len(turn) <= 256), None),
         strange=tuple(str(name) for name in fields if name not in FIELDS),
     )
+
+
+def _too_much(fields: Mapping[str, Any]) -> str | None:
+    """Why a request is none for one answer of one model: LiteLLM would call several, or a tool."""
+    model, tools = fields.get("model"), fields.get("tools")
+    if fields.get("n") not in (None, 1):  # a tuple: what is sent may be unhashable
+        return ONE_CHOICE
+    if isinstance(model, list) or (isinstance(model, str) and "," in model):
+        return ONE_AT_ONCE
+    listed = tools if isinstance(tools, list) else [tools] if tools else []
+    known = [isinstance(tool, Mapping) and tool.get("type") == "function" for tool in listed]
+    return None if all(known) else FUNCTIONS
 
 
 # Estimates are made as Scalix Free makes them.
@@ -243,6 +258,8 @@ NOT_SET_UP: Final = "Failed to generate response. This proxy is not set up; its 
 CLOSED: Final = "This address is the operator's. Free callers may use /v1/chat/completions."
 NOT_FREE: Final = "This model is not part of the free tier. GET /v1/models lists those there are."
 ONE_CHOICE: Final = "n other than 1 is not offered."
+ONE_AT_ONCE: Final = "Several models at once are not offered."
+FUNCTIONS: Final = "Tools other than functions are not offered."
 
 
 class Refused(Exception):  # noqa: N818  (a refusal is no error)
@@ -934,7 +951,7 @@ class Inside:
         lease = self._lease(metadata)
         if lease is None:
             return
-        for name in lease.asking.strange:
+        for name in (*lease.asking.strange, *OF_HEADERS):
             data.pop(name, None)
         if lease.output_tokens is None:
             return

@@ -339,8 +339,22 @@ def test_switches_of_litellm_are_not_for_callers(behind: Stage, person: Person) 
     assert silent.json()["choices"][0]["message"]["content"] == "You said: Is it you?"
     person.comes_to(requests_hour=1, concurrent=0)
     assert person.asks(behind.proxy, "fault:500", fallbacks=[PAID]).status_code == 500
-
     assert not [seen for seen in behind.world.requests if seen.model == PAID]
+
+    more = {"x-litellm-num-retries": "3", "x-litellm-timeout": "0.001"}
+    switching = Person(person.url, person.client, person.address, {**person.headers, **more})
+    calls = behind.world.calls("fault:500")
+    assert switching.asks(behind.proxy, "fault:500").status_code == 500
+    assert behind.world.calls("fault:500") == calls + 1
+    assert switching.asks(behind.proxy).status_code == 200
+    person.comes_to(requests_hour=2, concurrent=0)
+    gateway = [{"type": "mcp", "server_url": "litellm_proxy", "require_approval": "never"}]
+    for one in (
+        switching.asks(behind.proxy, "good,good"),
+        person.asks(behind.proxy, tools=gateway),
+    ):
+        assert one.status_code == 400
+        assert one.json()["error"]["code"] == "invalid_request"
 
 
 def test_the_master_key_is_the_operators_and_counts_for_nobody(
