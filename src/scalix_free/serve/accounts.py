@@ -22,7 +22,7 @@ from scalix_free.identity.identify import ANONYMOUS, REGISTERED
 from scalix_free.identity.keyring import Keyring
 from scalix_free.identity.known import KnownKeys
 from scalix_free.identity.mailbox import is_disposable, mailbox_of, parse_email
-from scalix_free.serve.answering import STORE_UNAVAILABLE
+from scalix_free.serve.answering import STORE_AWAY
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class Accounts:
                 )
             )
         except StoreUnavailable:
-            return STORE_UNAVAILABLE
+            return STORE_AWAY
         try:
             await self.mailer.send(email, SUBJECT, self._letter(token, code))
         except MailError as error:
@@ -112,7 +112,7 @@ class Accounts:
             digest = self.keyring.digest("sign_in", token)
             return await self._complete(await self.store.redeem_token(digest, self.clock()))
         except StoreUnavailable:
-            return STORE_UNAVAILABLE
+            return STORE_AWAY
 
     async def verify_code(self, written: str, code: str) -> Verified | Refusal:
         """Complete a sign-in by the digits that were mailed."""
@@ -126,7 +126,7 @@ class Accounts:
                 await self.store.redeem_code(mailbox, digest, self.clock(), tries=MOST_TRIES)
             )
         except StoreUnavailable:
-            return STORE_UNAVAILABLE
+            return STORE_AWAY
 
     async def _complete(self, sign_in: SignIn | None) -> Verified | Refusal:
         if sign_in is None:
@@ -154,7 +154,7 @@ class Accounts:
         try:
             return await self.store.keys(account_id)
         except StoreUnavailable:
-            return STORE_UNAVAILABLE
+            return STORE_AWAY
 
     async def add_key(self, caller: Caller) -> NewKey | Refusal:
         """One more key."""
@@ -163,7 +163,7 @@ class Accounts:
         try:
             made = await self._key(account_id)
         except StoreUnavailable:
-            return STORE_UNAVAILABLE
+            return STORE_AWAY
         return TOO_MANY_KEYS if made is None else made
 
     async def remove_key(self, caller: Caller, key_id: str) -> Refusal | None:
@@ -175,7 +175,7 @@ class Accounts:
         try:
             removed = await self.store.remove_key(account_id, key_id)
         except StoreUnavailable:
-            return STORE_UNAVAILABLE
+            return STORE_AWAY
         self.known.forget(account_id=account_id, key_id=key_id)
         return None if removed else NO_KEY
 

@@ -486,6 +486,12 @@ STORE_UNAVAILABLE: Final = Refusal(
     retry_ms=2_000,
 )
 
+STORE_AWAY: Final = replace(
+    STORE_UNAVAILABLE,
+    message="What is kept here cannot be reached at the moment. Try again in a moment.",
+)
+"""The same of a request that asks no model."""
+
 UPSTREAM_RETRY_MS: Final = 2_000
 
 

@@ -17,7 +17,7 @@ from scalix_free.core.rating import Kept, Rating
 from scalix_free.growth.prompts import Prompts
 from scalix_free.routing.preferences import Preferences
 from scalix_free.routing.quality import Qualities
-from scalix_free.serve.answering import STORE_UNAVAILABLE
+from scalix_free.serve.answering import STORE_AWAY
 
 ID: Final = re.compile(r"(?:req|free_cmp)_([0-9a-f]{32})")
 LOOKS_S: Final = (0.0, 0.6, 1.0)
@@ -69,7 +69,7 @@ class Feedback:
             if kept is not None and kept.first:
                 await self.refresh()
         except StoreUnavailable:
-            return STORE_UNAVAILABLE
+            return STORE_AWAY
         if kept is None:
             return NO_ANSWER
         if kept.rating != rating:

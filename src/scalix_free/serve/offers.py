@@ -33,7 +33,7 @@ from scalix_free.identity.identify import PRO
 from scalix_free.identity.keyring import Keyring
 from scalix_free.identity.mailbox import mailbox_of, parse_email
 from scalix_free.serve.accounts import NO_EMAIL
-from scalix_free.serve.answering import STORE_UNAVAILABLE, Service
+from scalix_free.serve.answering import STORE_AWAY, Service
 from scalix_free.serve.callers import Callers
 from scalix_free.serve.own_usage import DAY_MS, RECEIPTS
 
@@ -106,7 +106,7 @@ class Offers:
             facts = await self._facts(caller, standing)
             trigger = asked or await self._situation(caller, standing)
         except StoreUnavailable:
-            return STORE_UNAVAILABLE
+            return STORE_AWAY
         month = monthly(self.rates, facts, plain=plain)
         year = annual(self.rates, facts, plain=plain)
         promoted = not yearly and not facts.is_subscriber
@@ -192,7 +192,7 @@ class Offers:
             await self.funnel.keep_lead(lead)
             await self._interested(caller)
         except StoreUnavailable:
-            return STORE_UNAVAILABLE
+            return STORE_AWAY
         return None
 
     async def react(
@@ -219,7 +219,7 @@ class Offers:
             if action is Action.CLICK or trigger is Trigger.PRICE_PAGE:
                 await self._interested(caller)
         except StoreUnavailable:
-            return STORE_UNAVAILABLE
+            return STORE_AWAY
         return None
 
     async def pay(self, visitor: Visitor) -> Refusal:

@@ -10,7 +10,7 @@ from scalix_free.core import ports
 from scalix_free.core.caller import Caller
 from scalix_free.core.errors import Code, Refusal, StoreUnavailable
 from scalix_free.identity.known import KnownKeys
-from scalix_free.serve.answering import STORE_UNAVAILABLE
+from scalix_free.serve.answering import STORE_AWAY
 from scalix_free.serve.callers import Revocations
 
 Tables = Mapping[str, Sequence[Mapping[str, object]]]
@@ -36,7 +36,7 @@ class OwnData:
         try:
             return await self.accounts.export(caller.owner)
         except StoreUnavailable:
-            return STORE_UNAVAILABLE
+            return STORE_AWAY
 
     async def erase(self, caller: Caller) -> Refusal | None:
         """Delete it; the keys or the token of the caller are good no longer."""
@@ -45,7 +45,7 @@ class OwnData:
         try:
             await self.accounts.erase(caller.owner)
         except StoreUnavailable:
-            return STORE_UNAVAILABLE
+            return STORE_AWAY
         self.forget_answers(caller.subjects[0].key)
         if caller.has_account:
             self.known.forget(account_id=caller.owner)

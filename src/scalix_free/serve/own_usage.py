@@ -11,7 +11,7 @@ from scalix_free.core.caller import Visitor
 from scalix_free.core.errors import Refusal, StoreUnavailable
 from scalix_free.core.outcome import Day, Receipt
 from scalix_free.core.standing import Standing
-from scalix_free.serve.answering import STORE_UNAVAILABLE, Service
+from scalix_free.serve.answering import STORE_AWAY, Service
 from scalix_free.serve.callers import Callers
 
 DAY_MS: Final = 86_400_000
@@ -55,7 +55,7 @@ class OwnUsage:
             if caller.owner is not None:
                 receipts = await self.usage_log.receipts(caller.owner, most=RECEIPTS)
         except StoreUnavailable:
-            return STORE_UNAVAILABLE
+            return STORE_AWAY
         known = {day.day: day for day in found}
         whole = [known.get(day, Day(day, 0, 0)) for day in range(first, today + 1)]
         return Used(standing, whole, receipts, shared=caller.owner is None)

@@ -18,7 +18,7 @@ from scalix_free.identity.address import address_bucket, network_bucket
 from scalix_free.identity.keyring import Keyring
 from scalix_free.identity.minted import Mint, Minted
 from scalix_free.identity.proof import Challenge, Mode, Puzzles, price
-from scalix_free.serve.answering import STORE_UNAVAILABLE
+from scalix_free.serve.answering import STORE_AWAY
 
 MINTING: Final = "session"
 """What a puzzle is solved for."""
@@ -87,7 +87,7 @@ class Sessions:
             minted = True
             return NewSession(token, identity)
         except StoreUnavailable:
-            return STORE_UNAVAILABLE
+            return STORE_AWAY
         finally:
             if not minted:
                 for book in counted:
@@ -99,7 +99,7 @@ class Sessions:
         try:
             places = [(await self.ledger.peek(book))[0].used + 1 for book in self._books(visitor)]
         except StoreUnavailable:
-            return STORE_UNAVAILABLE
+            return STORE_AWAY
         return self.puzzles.set(MINTING, self._payer(visitor), self._price(*places) or 0)
 
     async def own(self, caller: Caller) -> Session | Refusal:
@@ -109,7 +109,7 @@ class Sessions:
             try:
                 session = await self.accounts.session(caller.owner)
             except StoreUnavailable:
-                return STORE_UNAVAILABLE
+                return STORE_AWAY
         return NO_SESSION if session is None else session
 
     def _books(self, visitor: Visitor) -> tuple[Subject, Subject]:
