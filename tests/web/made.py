@@ -183,7 +183,7 @@ MADE: dict[str, tuple[str, str, Mapping[str, object]]] = {
     "usage-of-an-address": usage(used(2, 9, 900, 0, shared=True)),
     "usage-from-outside": usage(used(0, 0, 0, 0, shared=True), overlooked=True),
     "usage-of-a-key": usage(used(2, 9, 900, 0, tier="registered"), key=KEY),
-    "usage-pro": usage(used(41, 312, 91_000, 3, tier="pro", lifted=True), key=KEY),
+    "usage-pro": usage(used(0, 0, 0, 3, tier="pro", lifted=True), key=KEY),
     "usage-unknown": ("/usage", "usage.html", usage_told(None) | {"refusal": REFUSED}),
     "status-good": status(hours(*[(40, 0)] * 24)),
     "status-degraded": status(hours(*[(40, 0)] * 20, (10, 9), (0, 9), (30, 1), (30, 2))),

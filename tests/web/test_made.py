@@ -21,7 +21,7 @@ SAYS = {
     "usage-of-an-address": ["the sums of your address", "Single requests are shown to whoever"],
     "usage-from-outside": ["Show my own"],
     "usage-of-a-key": ["This is the usage of your key.", "All that is kept of your account"],
-    "usage-pro": ["Included", "312 used"],
+    "usage-pro": ["Requests Today Included Not limited, and so not counted here.", "3 / 10"],
     "usage-unknown": ["This key or token is not valid."],
     "status-good": ["All good.", "100 % answered", "no hour in which"],
     "status-degraded": ["Degraded", "of 28 were answered"],

@@ -105,13 +105,17 @@ def features(tiers: Mapping[str, Tier], models: int) -> Sequence[Feature]:
 
 def _limit(what: str, name: str, tiers: Mapping[str, Tier]) -> Feature:
     """Free is one thing at once, and more for an e-mail address."""
-    nobody, somebody = _most(tiers[ANONYMOUS], name), _most(tiers[REGISTERED], name)
-    free = somebody if nobody == somebody else f"{nobody}, signed up {somebody}"
-    return Feature(what, free, _most(tiers[PRO], name))
+    nobody, somebody, pro = (
+        next(limit.most for limit in tiers[tier].policy.limits if limit.name == name)
+        for tier in (ANONYMOUS, REGISTERED, PRO)
+    )
+    free = _most(nobody)
+    if nobody is not None and (somebody is None or somebody > nobody):
+        free += f", signed up {_most(somebody)}"
+    return Feature(what, free, _most(pro))
 
 
-def _most(tier: Tier, name: str) -> str:
-    (most,) = (limit.most for limit in tier.policy.limits if limit.name == name)
+def _most(most: int | None) -> str:
     return "Unlimited" if most is None else f"{most:,}"
 
 
