@@ -9,15 +9,13 @@ from importlib.resources import files
 from typing import Final
 
 import msgspec
-from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 
 from scalix_free.core.errors import Refusal
 from scalix_free.web.asking import Asked, Asking
-from scalix_free.web.frame import AnyRequest, Frame, Page
+from scalix_free.web.frame import AnyRequest, Frame, Page, page_at, takes
 from scalix_free.web.visits import Visits
 
-MOST_FORM_BYTES: Final = 4_096
 QUESTION: Final = "Answer with the one word: ready"
 
 
@@ -72,16 +70,11 @@ def connect_pages(frame: Frame, visits: Visits, asking: Asking) -> list[HTTPRout
         refusal = None if tried is None else tried.asked.refusal
         return frame.page(request, "connect.html", shown, refusal=refusal)
 
-    @get("/connect", include_in_schema=False)
+    @page_at("/connect")
     async def connect(request: AnyRequest) -> Page:
         return page(request, None)
 
-    @post(
-        "/connect",
-        include_in_schema=False,
-        status_code=200,
-        request_max_body_size=MOST_FORM_BYTES,
-    )
+    @takes("/connect")
     async def attempt(request: AnyRequest) -> Page:
         form = await visits.form(request)
         if isinstance(form, Refusal):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import jinja2
-from litestar import MediaType, Request, Response
+from litestar import MediaType, Request, Response, get, post
 
 from scalix_free.core.clock import utc
 from scalix_free.core.errors import Refusal
@@ -27,6 +27,9 @@ HEADERS: Final = {
     "referrer-policy": "same-origin",
 }
 """Of every page. Without a referrer at all a browser would hide the origin of our own forms."""
+
+
+SMALL_FORM_BYTES: Final = 4_096
 
 
 class Entry(NamedTuple):
@@ -97,6 +100,16 @@ class Frame:
             headers={**HEADERS, **kept, **(headers or {})},
             media_type=MediaType.HTML,
         )
+
+
+def page_at(path: str) -> get:
+    """Makes a handler the one of a page's address."""
+    return get(path, include_in_schema=False)
+
+
+def takes(path: str | list[str], most_bytes: int = SMALL_FORM_BYTES) -> post:
+    """Makes a handler the one of a form that a page sends there."""
+    return post(path, include_in_schema=False, status_code=200, request_max_body_size=most_bytes)
 
 
 def open_frame(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 
 from scalix_free.core.errors import Code, Refusal
 from scalix_free.serve import Callers, Feedback
-from scalix_free.web.frame import AnyRequest, Frame, Page
+from scalix_free.web.frame import AnyRequest, Frame, Page, page_at, takes
 from scalix_free.web.visits import Visits
 
 MOST_FORM_BYTES: Final = 16_384
@@ -42,16 +41,11 @@ def opinion_pages(
         }
         return frame.page(request, "feedback.html", shown, refusal=refusal)
 
-    @get("/feedback", include_in_schema=False)
+    @page_at("/feedback")
     async def ask(request: AnyRequest) -> Page:
         return page(request, answer=request.query_params.get("answer", "")[:64])
 
-    @post(
-        "/feedback",
-        include_in_schema=False,
-        status_code=200,
-        request_max_body_size=MOST_FORM_BYTES,
-    )
+    @takes("/feedback", MOST_FORM_BYTES)
     async def give(request: AnyRequest) -> Page:
         form = await visits.form(request)
         if isinstance(form, Refusal):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from scalix_free.routing.catalogue import Model, Terms
 from scalix_free.serve import Service
-from scalix_free.web.frame import AnyRequest, Frame, Page
+from scalix_free.web.frame import AnyRequest, Frame, Page, page_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Reader:
 def privacy_pages(frame: Frame, service: Service) -> list[HTTPRouteHandler]:
     """One page, from the terms of the models that are served here."""
 
-    @get("/privacy", include_in_schema=False)
+    @page_at("/privacy")
     async def privacy(request: AnyRequest) -> Page:
         shown = {"readers": list(_readers(service.models()))}
         return frame.page(request, "privacy.html", shown, personal=False)

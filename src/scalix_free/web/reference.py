@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from scalix_free.core.errors import Code
-from scalix_free.web.frame import AnyRequest, Frame, Page
+from scalix_free.web.frame import AnyRequest, Frame, Page, page_at
 
 FIRST: Final = "/v1/chat/completions"
 """What readers come for."""
@@ -47,7 +46,7 @@ def reference_pages(
     """One page, made from the description for machines, and from the statuses of errors."""
     errors = [(statuses[code], code.value, words) for code, words in MEANINGS.items()]
 
-    @get("/docs", include_in_schema=False)
+    @page_at("/docs")
     async def docs(request: AnyRequest) -> Page:
         operations = sorted(_operations(describe(request.app)), key=lambda one: one.path != FIRST)
         shown = {"operations": operations, "errors": errors}

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
-from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 
 from scalix_free.core.caller import Tier
 from scalix_free.core.errors import Refusal
 from scalix_free.identity.identify import ANONYMOUS, REGISTERED
 from scalix_free.serve import Accounts
-from scalix_free.web.frame import AnyRequest, Frame, Page
+from scalix_free.web.frame import AnyRequest, Frame, Page, page_at, takes
 from scalix_free.web.visits import Visits
-
-MOST_FORM_BYTES: Final = 4_096
 
 
 def sign_up_pages(
@@ -34,16 +30,11 @@ def sign_up_pages(
         shown = about | {"email": email, "sent": sent}
         return frame.page(request, "sign-up.html", shown, refusal=refusal)
 
-    @get("/sign-up", include_in_schema=False)
+    @page_at("/sign-up")
     async def ask(request: AnyRequest) -> Page:
         return page(request)
 
-    @post(
-        "/sign-up",
-        include_in_schema=False,
-        status_code=200,
-        request_max_body_size=MOST_FORM_BYTES,
-    )
+    @takes("/sign-up")
     async def send(request: AnyRequest) -> Page:
         form = await visits.form(request)
         if isinstance(form, Refusal):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from litestar import get
 from litestar.handlers import HTTPRouteHandler
 
 from scalix_free.core.clock import utc
 from scalix_free.serve import Condition, Conditions
 from scalix_free.serve.condition import Share
-from scalix_free.web.frame import AnyRequest, Frame, Page
+from scalix_free.web.frame import AnyRequest, Frame, Page, page_at
 
 FAIR: Final = 0.9
 """Below this share of answers an hour is drawn as a bad one."""
@@ -19,7 +18,7 @@ FAIR: Final = 0.9
 def status_pages(frame: Frame, conditions: Conditions) -> list[HTTPRouteHandler]:
     """One page, the same for everybody."""
 
-    @get("/status", include_in_schema=False)
+    @page_at("/status")
     async def status(request: AnyRequest) -> Page:
         shown = told(await conditions.now())
         return frame.page(request, "status.html", shown, personal=False)

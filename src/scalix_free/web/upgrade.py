@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 
 from scalix_free.core.caller import Tier
@@ -14,10 +13,9 @@ from scalix_free.core.errors import Refusal
 from scalix_free.core.funnel import Action, Trigger
 from scalix_free.identity.identify import ANONYMOUS, PRO, REGISTERED
 from scalix_free.serve import Offers
-from scalix_free.web.frame import AnyRequest, Frame, Page
+from scalix_free.web.frame import AnyRequest, Frame, Page, page_at, takes
 from scalix_free.web.visits import Visits
 
-MOST_FORM_BYTES: Final = 4_096
 SOURCE: Final = "upgrade page"
 MESSAGE: Final = "upgrade-page"
 
@@ -60,17 +58,12 @@ def upgrade_pages(
         }
         return frame.page(request, "upgrade.html", shown, refusal=refusal)
 
-    @get("/upgrade", include_in_schema=False)
+    @page_at("/upgrade")
     async def upgrade(request: AnyRequest) -> Page:
         await offers.react(visits.visitor(request), Trigger.PRICE_PAGE, Action.IMPRESSION, MESSAGE)
         return await page(request)
 
-    @post(
-        "/upgrade",
-        include_in_schema=False,
-        status_code=200,
-        request_max_body_size=MOST_FORM_BYTES,
-    )
+    @takes("/upgrade")
     async def leave(request: AnyRequest) -> Page:
         form = await visits.form(request)
         if isinstance(form, Refusal):

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from scalix_free.core.caller import Caller, Visitor
@@ -18,12 +18,11 @@ from scalix_free.core.errors import Refusal
 from scalix_free.core.outcome import Day
 from scalix_free.serve import Callers, OwnData, OwnUsage, Used
 from scalix_free.serve.own_data import Tables
-from scalix_free.web.frame import AnyRequest, Frame, Page
+from scalix_free.web.frame import AnyRequest, Frame, Page, page_at, takes
 from scalix_free.web.meters import binding, meters, spent
 from scalix_free.web.visits import Visits
 
 DAYS: Final = 14
-MOST_FORM_BYTES: Final = 4_096
 KINDS: Final = {"json": "application/json", "csv": "text/csv"}
 COLUMNS: Final = (
     "request_id",
@@ -91,23 +90,18 @@ def usage_pages(
         visitor = visits.sender(request, form)
         return form, visitor if isinstance(visitor, Refusal) else await callers.caller(visitor)
 
-    @get("/usage", include_in_schema=False)
+    @page_at("/usage")
     async def usage(request: AnyRequest) -> Page:
         return await page(request)
 
-    @post("/usage", include_in_schema=False, status_code=200, request_max_body_size=MOST_FORM_BYTES)
+    @takes("/usage")
     async def of_key(request: AnyRequest) -> Page:
         form = await visits.form(request)
         if isinstance(form, Refusal):
             return await page(request, refusal=form)
         return await page(request, visits.sender(request, form), key=form.get("key", ""))
 
-    @post(
-        "/usage/export",
-        include_in_schema=False,
-        status_code=200,
-        request_max_body_size=MOST_FORM_BYTES,
-    )
+    @takes("/usage/export")
     async def export(request: AnyRequest) -> Page:
         form, caller = await of_form(request)
         found = caller if isinstance(caller, Refusal) else await own_data.export(caller)
@@ -115,12 +109,7 @@ def usage_pages(
             return await page(request, refusal=found)
         return as_file(found, "csv" if form.get("as") == "csv" else "json")
 
-    @post(
-        "/usage/delete",
-        include_in_schema=False,
-        status_code=200,
-        request_max_body_size=MOST_FORM_BYTES,
-    )
+    @takes("/usage/delete")
     async def delete(request: AnyRequest) -> Page:
         _, caller = await of_form(request)
         refusal = caller if isinstance(caller, Refusal) else await own_data.erase(caller)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 
 from scalix_free.core.errors import Refusal
 from scalix_free.serve import Accounts, Verified
-from scalix_free.web.frame import AnyRequest, Frame, Page
+from scalix_free.web.frame import AnyRequest, Frame, Page, page_at, takes
 from scalix_free.web.visits import fields_of
 
-MOST_FORM_BYTES: Final = 4_096
 HEADERS: Final = {"referrer-policy": "no-referrer"}
 """Until it was entered the address of the page holds a token that nobody else may see."""
 
@@ -33,16 +31,11 @@ def verify_pages(frame: Frame, accounts: Accounts) -> list[HTTPRouteHandler]:
             request, "verify.html", shown, refusal=refusal, headers=None if verified else HEADERS
         )
 
-    @get("/verify", include_in_schema=False)
+    @page_at("/verify")
     async def ask(request: AnyRequest) -> Page:
         return page(request, token=request.query_params.get("token", ""))
 
-    @post(
-        "/verify",
-        include_in_schema=False,
-        status_code=200,
-        request_max_body_size=MOST_FORM_BYTES,
-    )
+    @takes("/verify")
     async def enter(request: AnyRequest) -> Page:
         form = fields_of(await request.body())
         if form.get("token"):

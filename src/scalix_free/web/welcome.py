@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from litestar import get, post
 from litestar.handlers import HTTPRouteHandler
 
 from scalix_free.core.caller import Visitor
@@ -17,7 +16,7 @@ from scalix_free.core.funnel import Action
 from scalix_free.core.standing import Standing
 from scalix_free.serve import Conditions, Offers, Refused
 from scalix_free.web.asking import MOST_FORM_BYTES, Asked, Asking, turns_of
-from scalix_free.web.frame import AnyRequest, Frame, Page
+from scalix_free.web.frame import AnyRequest, Frame, Page, page_at, takes
 from scalix_free.web.meters import line
 
 MESSAGE: Final = "chat-page"
@@ -74,23 +73,18 @@ def welcome_pages(
         condition = await conditions.now()
         return condition is not None and condition.state in {"degraded", "down"}
 
-    @get("/", include_in_schema=False)
+    @page_at("/")
     async def welcome(request: AnyRequest) -> Page:
         known = visits.is_known(request)
         about = {"known": known, "asked": Asked(), "degraded": await is_degraded()}
         return frame.page(request, "welcome.html", about | await read(visits.visitor(request)))
 
-    @get("/chat", include_in_schema=False)
+    @page_at("/chat")
     async def chat(request: AnyRequest) -> Page:
         asked = Asked(question=request.query_params.get("prompt", "")[:most_chars])
         return await conversation(request, asked, await read(visits.visitor(request)))
 
-    @post(
-        ["/", "/chat"],
-        include_in_schema=False,
-        status_code=200,
-        request_max_body_size=MOST_FORM_BYTES,
-    )
+    @takes(["/", "/chat"], MOST_FORM_BYTES)
     async def ask(request: AnyRequest) -> Page:
         form = await visits.form(request)
         if isinstance(form, Refusal):
