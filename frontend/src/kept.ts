@@ -25,3 +25,12 @@ export function forget(name: string): void {
     // As above.
   }
 }
+
+/** Hear of changes that other windows make. Gives back what ends that. */
+export function watch(name: string, changed: () => void): () => void {
+  const hear = ({ key }: StorageEvent): void => {
+    if (key === null || key === PREFIX + name) changed();
+  };
+  window.addEventListener("storage", hear);
+  return () => window.removeEventListener("storage", hear);
+}

@@ -72,7 +72,7 @@ export class ScalixPricing extends ScalixElement {
         td::before { content: attr(data-label); display: block; color: var(--_muted); font-size: var(--_small); }
       }
       @media (forced-colors: active) { th:last-child, td:last-child { border-inline: 1px solid CanvasText; } }
-      @media print { .buy, fieldset { display: none; } }
+      @media print { .buy, fieldset { display: none; } .scroll { overflow: visible; } }
     `,
   ];
 
@@ -100,7 +100,9 @@ export class ScalixPricing extends ScalixElement {
   async #load(): Promise<void> {
     const { service } = this;
     if (service === null) return;
+    const asked = ++this.#asked;
     const [offer, limits] = await Promise.allSettled([service.offer(this.interval, { plain: this.plain }), service.limits()]);
+    if (asked !== this.#asked) return; // somebody changed their mind meanwhile
     if (offer.status === "fulfilled") this.offer = offer.value;
     if (limits.status === "fulfilled") this.limits = limits.value;
   }
@@ -112,6 +114,7 @@ export class ScalixPricing extends ScalixElement {
   }
 
   #counted = false;
+  #asked = 0;
 
   protected override render(): TemplateResult {
     const offer = offerOf(this.data) ?? this.offer;

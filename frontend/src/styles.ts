@@ -92,6 +92,7 @@ export const base = css`
     button { border-color: ButtonText; }
     progress { --_fill: Highlight; forced-color-adjust: none; }
   }
+  @media print { button, form { display: none !important; } }
   @media (prefers-reduced-motion: reduce) {
     *, ::before, ::after { animation: none !important; transition: none !important; }
   }

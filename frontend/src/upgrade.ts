@@ -34,6 +34,7 @@ export class ScalixUpgrade extends ScalixElement {
   declare protected fetched: Offer | null;
   declare protected gone: boolean;
   #counted: Trigger | null = null;
+  #asked = 0;
 
   constructor() {
     super();
@@ -45,12 +46,15 @@ export class ScalixUpgrade extends ScalixElement {
   protected override willUpdate(changes: PropertyValues): void {
     const asks = changes.has("baseUrl") || changes.has("token") || changes.has("trigger");
     if (asks && this.data === null) void this.#load();
+    if (changes.has("trigger")) this.gone = false; // who sent one away has not seen the next
   }
 
   async #load(): Promise<void> {
     const { trigger } = this;
     const wished = trigger === null ? {} : { trigger: SCENARIOS[trigger] };
-    this.fetched = (await this.service?.offer("month", wished).catch(() => null)) ?? null;
+    const asked = ++this.#asked;
+    const found = (await this.service?.offer("month", wished).catch(() => null)) ?? null;
+    if (asked === this.#asked) this.fetched = found;
   }
 
   get #occasion(): Trigger | null {

@@ -4,7 +4,8 @@ import { css, html, nothing } from "lit";
 import type { TemplateResult } from "lit";
 import { bars } from "./bars";
 import { moment } from "./element";
-import type { Receipt, Window } from "./shapes";
+import type { Service } from "./service";
+import type { Receipt, UsageReport, Window } from "./shapes";
 import { triggerOf } from "./remaining";
 import { levelOf, share, usageLog } from "./standing";
 import type { Standing } from "./standing";
@@ -44,13 +45,17 @@ export class ScalixUsage extends WatchingElement {
         .receipts th, .receipts td { grid-column: 2; padding: 0.125rem 0; border: 0; overflow-wrap: anywhere; }
         .receipts [data-label]::before { content: attr(data-label); margin-inline-start: -7rem; display: inline-block; width: 7rem; color: var(--_muted); }
       }
-      @media print { button { display: none; } }
+      @media print {
+        summary { display: none; }
+        details::details-content { content-visibility: visible; block-size: auto; }
+        .scroll { overflow: visible; }
+      }
       @media (forced-colors: active) { .stat { border: 1px solid CanvasText; } .bars rect { fill: CanvasText; } }
     `,
   ];
 
-  protected override async load(): Promise<void> {
-    this.fetched = (await this.service?.usage(DAYS)) ?? null;
+  protected override load(service: Service): Promise<UsageReport> {
+    return service.usage(DAYS);
   }
 
   /** Limits are exact at once; receipts are written down within a second or two. */

@@ -2,6 +2,7 @@
 
 import type { PropertyValues } from "lit";
 import { CHANGED, ScalixElement } from "./element";
+import type { Service } from "./service";
 import type { Limits, UsageReport } from "./shapes";
 import { crossed, standing } from "./standing";
 import type { Standing, Threshold } from "./standing";
@@ -14,21 +15,21 @@ export abstract class WatchingElement extends ScalixElement {
   static override properties = {
     ...ScalixElement.properties,
     fetched: { state: true },
-    failed: { state: true },
     said: { state: true },
   };
 
   declare protected fetched: Limits | UsageReport | null;
-  declare protected failed: boolean;
   /** What a screen reader is told; empty until a threshold is crossed while one looks. */
   declare protected said: string;
   protected now: Standing | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Looks are counted: what an earlier one finds later does not count. */
+  #looks = 0;
+  #newest = 0;
 
   constructor() {
     super();
     this.fetched = null;
-    this.failed = false;
     this.said = "";
   }
 
@@ -50,16 +51,22 @@ export abstract class WatchingElement extends ScalixElement {
   async refresh(): Promise<void> {
     const { service } = this;
     if (service === null || this.data !== null) return;
-    try {
-      await this.load();
-      this.failed = false;
-    } catch {
-      this.failed = true;
-    }
+    const look = ++this.#looks;
+    const found = await this.load(service).catch(() => null);
+    if (found === null || look < this.#newest) return;
+    this.#newest = look;
+    this.fetched = found;
   }
 
-  protected async load(): Promise<void> {
-    this.fetched = (await this.service?.limits()) ?? null;
+  protected load(service: Service): Promise<Limits | UsageReport> {
+    return service.limits();
+  }
+
+  /** Somebody else looks: nothing of who did before is shown to them. */
+  #becomeAnother(): void {
+    this.#newest = this.#looks + 1;
+    this.fetched = null;
+    void this.refresh();
   }
 
   protected changed(): void {
@@ -71,7 +78,7 @@ export abstract class WatchingElement extends ScalixElement {
   };
 
   protected override willUpdate(changes: PropertyValues): void {
-    if (changes.has("baseUrl") || changes.has("token")) void this.refresh();
+    if (changes.has("baseUrl") || changes.has("token")) this.#becomeAnother();
     if (!changes.has("data") && !changes.has("fetched")) return;
     const before = this.now;
     this.now = standing(this.data ?? this.fetched);

@@ -64,6 +64,11 @@ export function left(window: Window): string {
   return `${count(remaining ?? 0)}${of}${what} left${when}`;
 }
 
+/** As an operator words it, with or without its full stop. */
+export function sentence(text: string): string {
+  return /[.!?]$/.test(text.trim()) ? text.trim() : `${text.trim()}.`;
+}
+
 /** 940 → "0.9 s". */
 export function seconds(ms: number): string {
   return ms < 100 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`;

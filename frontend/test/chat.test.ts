@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { askedAgain, begun, carried, isAtLimit, letsDown, messages, receiptWords } from "../src/chat/conversation";
+import { askedAgain, begun, carried, isAtLimit, letsDown, messages, receiptWords, returned, stands, turnOf } from "../src/chat/conversation";
 import type { AnswerReceipt, Exchange } from "../src/chat/conversation";
 import { preview, tokensOf, trim } from "../src/chat/estimate";
 import { FrameCutter, placeOf } from "../src/chat/events";
@@ -52,7 +52,8 @@ test("frames are the same wherever the stream is cut", () => {
 
 test("a place in the queue is read, other comments are not one", () => {
   assert.deepEqual(placeOf("queued 3, about 12 s"), { place: 3, waitS: 12 });
-  assert.equal(placeOf("waiting"), null);
+  assert.deepEqual(placeOf("waiting"), { place: null, waitS: null });
+  assert.equal(placeOf("keep-alive"), null);
 });
 
 // ── The conversation ──────────────────────────────────────────────────────────────────────────
@@ -169,4 +170,37 @@ test("a screen reader gets whole sentences, and time to say them", () => {
 
 test("marks of Markdown are not read out", () => {
   assert.equal(spoken("## A **bold** [link](https://a.example) and `code`"), "A bold link and code");
+});
+
+// ── Another answer ────────────────────────────────────────────────────────────────────────────
+
+test("another answer is a turn of its own, and a failure of it is the same one", () => {
+  const another = askedAgain(exchange({ state: "done", answer: "So." }));
+  const tried = askedAgain({ ...another, state: "failed" });
+
+  assert.deepEqual([turnOf(begun("turn-1", "Why?")), turnOf(another), turnOf(tried)], ["turn-1", "turn-1-1", "turn-1-1"]);
+});
+
+test("an answer stands until another one has words", () => {
+  const before = exchange({ state: "done", answer: "So.", receipt: RECEIPT, rating: 1 });
+  const another = askedAgain(before);
+  const error = { message: "No model.", code: null };
+
+  assert.equal(stands(before, { ...another, state: "stopped" }), before);
+  for (const state of ["failed", "cut"] as const) {
+    const failed = stands(before, { ...another, state, error });
+    assert.deepEqual(failed, { ...another, state: "failed", answer: "So.", error });
+  }
+  for (const after of [another, { ...another, state: "cut", answer: "Bec" } as const, { ...another, state: "done", answer: "Because." } as const]) {
+    assert.equal(stands(before, after), after);
+  }
+  const first = exchange({ state: "stopped" });
+  assert.equal(stands(null, first), first);
+});
+
+test("a question that comes back takes nothing away that was typed meanwhile", () => {
+  assert.equal(returned("Why?", ""), "Why?");
+  assert.equal(returned("Why?", "Why?"), "Why?");
+  assert.equal(returned("", "And"), "And");
+  assert.equal(returned("Why?", "And when?"), "Why?\n\nAnd when?");
 });

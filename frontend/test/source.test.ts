@@ -138,3 +138,37 @@ test("a host's refusal is one, with its time", async () => {
     return true;
   });
 });
+
+test("a frame or an answer that is none was torn on its way", async () => {
+  const torn: [type: string, body: string][] = [
+    ["text/event-stream", `${chunk("He")}data: {"choices\n\n`],
+    ["application/json", '{"choices": [{"mess'],
+  ];
+  for (const [type, body] of torn) {
+    await answering(
+      (response) => response.writeHead(200, { "content-type": type }).end(body),
+      (service) => assert.rejects(all(fromService(service, QUESTION, NEVER)), Broken),
+    );
+  }
+});
+
+test("who stops waits for no host, whether it hears the signal or not", async () => {
+  const never = new Promise<never>(() => undefined);
+  async function* pieces() {
+    yield "He";
+    await never;
+  }
+  for (const [ask, heard] of [[() => never, 0], [pieces, 1]] as const) {
+    const stop = new AbortController();
+    const found: Piece[] = [];
+    const asking = (async () => {
+      for await (const piece of fromHost(ask, QUESTION, stop.signal)) {
+        found.push(piece);
+        stop.abort();
+      }
+    })();
+    if (heard === 0) stop.abort();
+    await assert.rejects(asking, { name: "AbortError" });
+    assert.equal(found.length, heard);
+  }
+});

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Window } from "../src/shapes";
-import { clock, count, left, money, ofLimit, plural, short, wait } from "../src/words";
+import { clock, count, left, money, ofLimit, plural, sentence, short, wait } from "../src/words";
 
 const NOW = new Date("2026-11-26T12:00:00Z");
 const WINDOW: Window = { name: "tokens_day", unit: "tokens", used: 1_200, limit: 10_000, remaining: 8_800, resets_at: null };
@@ -40,4 +40,12 @@ test("a window says what is left of it", () => {
 test("money stays the text that it was", () => {
   assert.equal(money("14.995", "usd"), "$14.995");
   assert.equal(money("29.99", "CHF"), "29.99 CHF");
+});
+
+test("what an operator words ends with one full stop", () => {
+  assert.deepEqual(["Upgrade to continue", "Upgrade to continue. ", "Upgrade now!"].map(sentence), [
+    "Upgrade to continue.",
+    "Upgrade to continue.",
+    "Upgrade now!",
+  ]);
 });

@@ -65,6 +65,24 @@ export function askedAgain(exchange: Exchange): Exchange {
   };
 }
 
+/** How a turn is called: a failure that is tried again is the same one, and charged once. */
+export function turnOf({ id, again }: Exchange): string {
+  return again === 0 ? id : `${id}-${again}`;
+}
+
+/** Another answer takes the place of the one before with its first words, and not sooner. */
+export function stands(before: Exchange | null, after: Exchange): Exchange {
+  if (before === null || before.answer === "" || after.answer !== "" || isOpen(after)) return after;
+  if (after.state === "stopped") return before;
+  return { ...after, state: "failed", answer: before.answer, receipt: null };
+}
+
+/** What comes back into the composer, before what was typed there meanwhile. */
+export function returned(question: string, typed: string): string {
+  if (question === "" || typed.trim() === "" || typed === question) return question === "" ? typed : question;
+  return `${question}\n\n${typed}`;
+}
+
 export function isOpen({ state }: Exchange): boolean {
   return state === "waiting" || state === "queued" || state === "streaming";
 }

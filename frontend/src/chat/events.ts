@@ -18,8 +18,15 @@ export class FrameCutter {
   }
 }
 
-/** "queued 3, about 12 s" → its place and wait; null for any other comment. */
-export function placeOf(comment: string): { place: number; waitS: number } | null {
+export interface Place {
+  /** Null where nobody is before one any more: a model was found, and is silent. */
+  place: number | null;
+  waitS: number | null;
+}
+
+/** "queued 3, about 12 s" → its place and wait, "waiting" → none; null for any other comment. */
+export function placeOf(comment: string): Place | null {
+  if (comment === "waiting") return { place: null, waitS: null };
   const found = /^queued (\d+), about (\d+) s$/.exec(comment);
   return found === null ? null : { place: Number(found[1]), waitS: Number(found[2]) };
 }

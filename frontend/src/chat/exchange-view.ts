@@ -20,7 +20,8 @@ export interface Shown {
   actions: Actions;
   /** Whether another answer is being written: then none can be asked for. */
   busy: boolean;
-  copied: boolean;
+  /** What became of copying it. */
+  copied: string | null;
   /** The one message that Tab reaches; arrows lead to the others. */
   isStop: boolean;
   prompt: TemplateResult | typeof nothing;
@@ -94,7 +95,7 @@ function dots(): TemplateResult {
   return html`<span class="dots" aria-hidden="true"><i></i><i></i><i></i></span>`;
 }
 
-function under(exchange: Exchange, actions: Actions, busy: boolean, copied: boolean): TemplateResult {
+function under(exchange: Exchange, actions: Actions, busy: boolean, copied: string | null): TemplateResult {
   const words = receiptWords(exchange);
   const { rating, state, answer } = exchange;
   const rate = (value: -1 | 1, sign: string, name: string): TemplateResult =>
@@ -104,7 +105,7 @@ function under(exchange: Exchange, actions: Actions, busy: boolean, copied: bool
     ${answer === ""
       ? nothing
       : html`<div class="tools" part="tools">
-          <button type="button" @click=${() => actions.copy(exchange)}>${copied ? "Copied" : "Copy"}</button>
+          <button type="button" @click=${() => actions.copy(exchange)}>${copied ?? "Copy"}</button>
           ${state === "failed" || state === "cut"
             ? nothing
             : html`<button type="button" ?disabled=${busy} @click=${() => actions.again(exchange)}>Another answer</button>`}

@@ -5,7 +5,7 @@ import type { TemplateResult } from "lit";
 import { moment } from "../element";
 import { titleOf } from "../prompts";
 import type { Offer, ServiceError } from "../shapes";
-import { clock, count, wait } from "../words";
+import { clock, count, sentence, wait } from "../words";
 import type { Held } from "./held";
 
 /** A limit that is used up; without an error it was seen, and nothing was refused. */
@@ -13,6 +13,9 @@ export interface Limit {
   error: ServiceError | null;
   resetAt: string | null;
 }
+
+/** What became of an address: nothing yet, a link was sent, or why not. */
+export type Mail = "none" | "sent" | { refused: string };
 
 export interface LimitCard {
   limit: Limit;
@@ -22,7 +25,7 @@ export interface LimitCard {
   tokensLeft: number | null;
   /** Requests a day with an e-mail address; 0 where the number is not known, null where none helps. */
   uplift: number | null;
-  mail: "none" | "sent" | string;
+  mail: Mail;
   write: (text: string) => void;
   hold: () => void;
   release: () => void;
@@ -55,7 +58,7 @@ function words({ limit, offer }: LimitCard): TemplateResult {
     resetAt === null
       ? nothing
       : html`Free requests return at <strong>${moment(resetAt, clock(resetAt, now))}</strong>, ${wait(resetAt, now)}.`;
-  return html`${offer?.message ?? nothing}${offer === null ? nothing : "."} ${back} Answers that you have stay where they are.`;
+  return html`${offer === null ? nothing : sentence(offer.message)} ${back} Answers that you have stay where they are.`;
 }
 
 function canBeShortened({ limit, tokensLeft }: LimitCard): boolean {
@@ -98,6 +101,6 @@ function mail({ mail, register }: LimitCard, uplift: number): TemplateResult {
     <label class="hint" for="email">Add your e-mail and get ${more}, free:</label>
     <span class="grow"><input type="email" name="email" id="email" required autocomplete="email" placeholder="you@example.org" /></span>
     <button>Send me a link</button>
-    ${mail === "none" ? nothing : html`<span class="over" role="status">${mail}</span>`}
+    ${mail === "none" ? nothing : html`<span class="over" role="status">${mail.refused}</span>`}
   </form>`;
 }

@@ -5,6 +5,8 @@ import type { Service } from "../service";
 import type { FreeTier, ServiceError } from "../shapes";
 import type { Message } from "./conversation";
 import { FrameCutter, placeOf } from "./events";
+import type { Place } from "./events";
+import { orStopped } from "./stopping";
 
 export interface Question {
   messages: Message[];
@@ -23,7 +25,7 @@ export interface Ending {
 
 export type Piece =
   | { kind: "head"; requestId: string | null; model: string | null; attempts: number; cache: string | null }
-  | { kind: "waiting"; place: number; waitS: number }
+  | ({ kind: "waiting" } & Place)
   | { kind: "text"; text: string }
   | ({ kind: "end" } & Ending);
 
@@ -87,7 +89,7 @@ export async function* fromService(
     cache: headers.get("x-scalix-cache"),
   };
   if (!(headers.get("content-type") ?? "").startsWith("text/event-stream")) {
-    yield* fromChunks([(await response.json()) as Chunk]);
+    yield* fromChunks([await wholeOf(response, signal)]);
     return;
   }
   yield* fromChunks(framesOf(response, signal));
@@ -111,13 +113,31 @@ async function* framesOf(
         } else if (frame.data === "[DONE]") {
           return;
         } else {
-          yield JSON.parse(frame.data) as Chunk;
+          yield chunkOf(frame.data);
         }
       }
       if (done) throw new Broken(CUT);
     }
   } finally {
     await reader.cancel().catch(() => undefined);
+  }
+}
+
+/** A frame that is none was torn on its way. */
+function chunkOf(data: string): Chunk {
+  try {
+    return JSON.parse(data) as Chunk;
+  } catch {
+    throw new Broken(CUT);
+  }
+}
+
+async function wholeOf(response: Response, signal: AbortSignal): Promise<Chunk> {
+  try {
+    return (await response.json()) as Chunk;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new Broken(CUT);
   }
 }
 
@@ -139,8 +159,22 @@ export async function* fromHost(
   signal: AbortSignal,
 ): AsyncGenerator<Piece> {
   const given = ask(question, signal);
-  if (Symbol.asyncIterator in given) yield* fromChunks(given);
-  else yield* fromChunks([await given]);
+  if (Symbol.asyncIterator in given) yield* fromChunks(untilStopped(given, signal));
+  else yield* fromChunks([await orStopped(given, signal)]);
+}
+
+/** A host need not hear the signal: who stops waits for nothing. */
+async function* untilStopped<T>(chunks: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const { value, done } = await orStopped(iterator.next(), signal);
+      if (done === true) return;
+      yield value;
+    }
+  } finally {
+    void iterator.return?.().then(undefined, () => undefined);
+  }
 }
 
 async function* fromChunks(

@@ -88,5 +88,5 @@ export const look = css`
     .question .said, .notice, .code, .composer { border: 1px solid CanvasText; }
     .tools button[aria-pressed="true"] { border: 2px solid Highlight; }
   }
-  @media print { .dock, .tools, .samples { display: none; } }
+  @media print { .dock, .prompt { display: none; } .scroll, .code pre { overflow: visible; white-space: pre-wrap; } }
 `;

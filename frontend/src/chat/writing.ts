@@ -49,7 +49,7 @@ export class Writing {
         break;
       }
       case "waiting":
-        this.#change({ state: "queued", place: piece.place, waitS: piece.waitS });
+        if (this.#text === "") this.#change({ state: piece.place === null ? "waiting" : "queued", place: piece.place, waitS: piece.waitS });
         break;
       case "text":
         this.#text += piece.text;
