@@ -14,7 +14,6 @@ import { WatchingElement } from "./watching";
 import { clock, count, ofLimit, plural, seconds, title, wait } from "./words";
 
 const DAYS = 14;
-const WRITTEN_MS = 2_000;
 const MESSAGE = "usage-dashboard";
 
 export class ScalixUsage extends WatchingElement {
@@ -59,18 +58,9 @@ export class ScalixUsage extends WatchingElement {
   }
 
   /** Limits are exact at once; receipts are written down within a second or two. */
-  protected override changed(): void {
-    super.changed();
-    clearTimeout(this.#later);
-    this.#later = setTimeout(() => void this.refresh(), WRITTEN_MS);
+  protected override isLate(): boolean {
+    return true;
   }
-
-  override disconnectedCallback(): void {
-    super.disconnectedCallback();
-    clearTimeout(this.#later);
-  }
-
-  #later: ReturnType<typeof setTimeout> | undefined;
 
   protected override render(): TemplateResult {
     const { now } = this;

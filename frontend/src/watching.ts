@@ -8,6 +8,8 @@ import { crossed, standing } from "./standing";
 import type { Standing, Threshold } from "./standing";
 import { left } from "./words";
 
+/** What is known late is known by then. */
+const LATE_MS = 2_000;
 const LONGEST_TIMER_MS = 2_147_483_647;
 
 /** An element that shows limits, and says aloud when a threshold is crossed. */
@@ -23,6 +25,7 @@ export abstract class WatchingElement extends ScalixElement {
   declare protected said: string;
   protected now: Standing | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #later: ReturnType<typeof setTimeout> | undefined;
   /** Looks are counted: what an earlier one finds later does not count. */
   #looks = 0;
   #newest = 0;
@@ -36,15 +39,16 @@ export abstract class WatchingElement extends ScalixElement {
   override connectedCallback(): void {
     super.connectedCallback();
     document.addEventListener(CHANGED, this.#changed);
-    document.addEventListener("visibilitychange", this.#changed);
+    document.addEventListener("visibilitychange", this.#seen);
     if (this.hasUpdated) void this.refresh();
   }
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     document.removeEventListener(CHANGED, this.#changed);
-    document.removeEventListener("visibilitychange", this.#changed);
+    document.removeEventListener("visibilitychange", this.#seen);
     clearTimeout(this.#timer);
+    clearTimeout(this.#later);
   }
 
   /** Ask the service anew. Reading limits costs nothing. */
@@ -69,12 +73,20 @@ export abstract class WatchingElement extends ScalixElement {
     void this.refresh();
   }
 
-  protected changed(): void {
-    void this.refresh();
+  /** Whether all that an answer changed is known only a moment after it: that somebody hung up, for one. */
+  protected isLate(state: string): boolean {
+    return state === "stopped";
   }
 
-  readonly #changed = (): void => {
-    if (document.visibilityState === "visible") this.changed();
+  readonly #changed = (event: Event): void => {
+    void this.refresh();
+    clearTimeout(this.#later);
+    if (!this.isLate((event as CustomEvent<{ state: string }>).detail.state)) return;
+    this.#later = setTimeout(() => void this.refresh(), LATE_MS);
+  };
+
+  readonly #seen = (): void => {
+    if (document.visibilityState === "visible") void this.refresh();
   };
 
   protected override willUpdate(changes: PropertyValues): void {

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.chromium import barriers_program, open_chromium
-from tests.elements.lone import Lone
+from tests.elements.lone import Lone, Opener
 from tests.service import RunningService, provider, running_service
 from tests.world import RunningWorld
 
@@ -38,24 +38,33 @@ def scripted(
 
 
 @pytest.fixture
-def lone(
-    chromium: Browser, scripted: RunningService, addresses: Iterator[str], axe: str
-) -> Iterator[Callable[..., Lone]]:
-    """Opens a page with nothing but these elements, as somebody who was never here.
+def opener(
+    chromium: Browser, addresses: Iterator[str], axe: str
+) -> Iterator[Callable[[RunningService], Opener]]:
+    """Of a service: opens a page with nothing but these elements, as somebody who was never here.
 
     At the end nothing may have been said on the console, and nothing done that our policy forbids.
     """
     opened: list[Lone] = []
 
-    def of(body: str, **wishes: object) -> Lone:
-        page = Lone(chromium, scripted.url, next(addresses), body, axe, wishes)
-        opened.append(page)
-        return page
+    def at(service: RunningService) -> Opener:
+        def of(body: str, **wishes: object) -> Lone:
+            page = Lone(chromium, service.url, next(addresses), body, axe, wishes)
+            opened.append(page)
+            return page
 
-    yield of
+        return of
+
+    yield at
     try:
         for page in opened:
             assert page.complaints() == []
     finally:
         for page in opened:
             page.close()
+
+
+@pytest.fixture
+def lone(opener: Callable[[RunningService], Opener], scripted: RunningService) -> Opener:
+    """Opens pages of the service whose model a test scripts."""
+    return opener(scripted)

@@ -1,7 +1,7 @@
 """A page with nothing but elements, under the policy of our own pages."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -132,6 +132,10 @@ class Lone:
     def _request(self, request: Request) -> None:
         if not request.url.endswith((ADDRESS, ".js", ".css", ".svg")):
             self.requests.append(request)
+
+
+Opener = Callable[..., Lone]
+"""Of the body of a page, and what its browser is wished to be like."""
 
 
 def _serve(route: Route, body: str) -> None:

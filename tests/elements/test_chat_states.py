@@ -23,6 +23,14 @@ HOST = """
       await held(signal);
     },
     waiting: async function* (question, signal) { await held(signal); },
+    deaf: () => new Promise(() => undefined),
+    long_one: async function* (question, signal) {
+      window.more = new EventTarget();
+      for (;;) {
+        yield "A line.\\n\\n".repeat(60);
+        await Promise.race([held(signal), new Promise((go) => more.addEventListener("go", go))]);
+      }
+    },
     broken: async function* () {
       yield "Half";
       yield { error: { message: "It broke.", code: "upstream_error" } };
@@ -95,6 +103,93 @@ def test_it_waits_and_can_be_stopped_before_the_first_word(chat: Open) -> None:
     page.find("[part=stop]").click()
     expect(page.find("[part=state]")).to_have_text("Stopped.")
     expect(page.page.get_by_role("button", name="Ask again")).to_be_visible()
+
+
+def test_stop_does_not_wait_for_a_host_that_hears_no_signal(chat: Open) -> None:
+    page = chat("deaf")
+    say(page)
+    page.find("[part=stop]").click()
+    expect(page.find("[part=state]")).to_have_text("Stopped.")
+    page.run("answer", "echo")
+    say(page, "Again")
+    expect(page.find(".text")).to_have_text("Again")
+
+
+def test_who_leaves_the_page_stops_and_who_forgets_may_go_on_at_once(chat: Open) -> None:
+    page = chat("writing")
+    say(page)
+    expect(page.find(".text")).to_contain_text("The first sentence.")
+    page.run("chat.before(window.mark = new Text()); chat.remove()")
+    page.run("mark.after(chat)")
+    expect(page.find("[part=state]")).to_have_text("Stopped.")
+    say(page)
+    expect(page.find("[part=stop]")).to_be_visible()
+    page.run("answer", "echo")
+    page.run("chat.clear(); chat.send('Anew')")
+    expect(page.find(".text")).to_have_text("Anew")
+    expect(page.find(".answer")).to_have_count(1)
+
+
+def test_an_answer_stays_until_another_one_has_words(chat: Open) -> None:
+    page = chat("whole")
+    say(page)
+    another = page.page.get_by_role("button", name="Another answer")
+    expect(page.find(".text")).to_have_text("Whole.")
+    page.run("answer", "failed")
+    another.click()
+    expect(page.find("[part=state]")).to_contain_text("No answer this time.")
+    expect(page.find(".text")).to_have_text("Whole.")
+    page.run("answer", "whole")
+    page.page.get_by_role("button", name="Try again").click()
+    expect(another).to_be_visible()
+    turns = page.run("asked.map(({ turn }) => turn.split('-').slice(2).join())")
+    assert turns == ["", "1", "1"]
+    page.run("answer", "limited")
+    another.click()
+    expect(page.find("[part=limit]")).to_be_visible()
+    expect(page.find(".text")).to_have_text("Whole.")
+    expect(page.find("#later")).to_have_value("")
+
+
+def test_what_is_typed_meanwhile_is_kept(chat: Open) -> None:
+    page = chat("broken")
+    say(page)
+    page.find("#draft").fill("Not sent yet")
+    page.run("answer", "echo")
+    page.page.get_by_role("button", name="Continue from here").click()
+    expect(page.find(".answer[aria-busy=false]")).to_have_count(2)
+    expect(page.find("#draft")).to_have_value("Not sent yet")
+
+
+def test_a_limit_is_lifted_when_the_host_says_so(chat: Open) -> None:
+    page = chat("limited")
+    page.give("scalix-chat", limits(hour=1, day=20))
+    expect(page.find("[part=limit]")).to_be_visible()
+    page.give("scalix-chat", limits(hour=1, day=2))
+    say(page, "One more")
+    expect(page.find("[part=limit]")).to_be_visible()
+    page.give("scalix-chat", limits(hour=1, day=20))
+    page.give("scalix-chat", limits(hour=1, day=2))
+    expect(page.find("#draft")).to_have_value("One more")
+
+
+def test_the_page_goes_along_with_an_answer_until_its_reader_scrolls(chat: Open) -> None:
+    page = chat("long_one")
+    say(page)
+    paragraphs = page.find(".text p")
+    expect(paragraphs).to_have_count(60)
+    assert page.run("scrollY") > 0
+    followed = page.run("scrollY")
+    page.run("more.dispatchEvent(new Event('go'))")
+    expect(paragraphs).to_have_count(120)
+    assert page.run("scrollY") > followed
+    page.find("article").last.focus()
+    page.page.keyboard.press("Home")
+    expect(page.find("h1")).to_be_in_viewport()
+    page.run("more.dispatchEvent(new Event('go'))")
+    expect(paragraphs).to_have_count(180)
+    assert page.run("scrollY") == 0
+    page.page.keyboard.press("Escape")
 
 
 def test_nothing_is_sold_while_an_answer_is_written(chat: Open) -> None:
@@ -240,8 +335,10 @@ def test_keys_alone_are_enough(chat: Open) -> None:
     assert page.run(focused) == "answer"
     press("?")
     expect(page.find("details.settings")).to_have_attribute("open", "")
+    page.find("details.settings input").first.focus()
     press("Escape")
     expect(page.find("details.settings")).not_to_have_attribute("open", "")
+    assert page.run("chat.shadowRoot.activeElement.tagName") == "SUMMARY"
     page.run("answer", "writing")
     say(page, "Third")
     press("Tab")
@@ -324,11 +421,54 @@ def test_nobody_is_kept_out(chat: Open, scheme: str, width: int) -> None:
     assert page.run("document.documentElement.scrollWidth") == width
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("wish", [{"forced_colors": "active"}, {"reduced_motion": "reduce"}])
-def test_it_works_as_systems_wish(chat: Open, wish: dict[str, str]) -> None:
-    page = chat("pieces", **wish)
-    say(page)
+def test_what_cannot_be_copied_is_not_said_to_be(chat: Open) -> None:
+    page = chat("echo")
+    page.run("void (navigator.clipboard.writeText = () => Promise.reject(new Error()))")
+    say(page, "```js\n1\n```")
+    for button in (".code-bar button", "[part=tools] button >> nth=0"):
+        page.find(button).click()
+        expect(page.find(button)).to_have_text("Not copied")
+        expect(page.find("scalix-chat [aria-live=polite]")).to_have_text("Not copied")
 
-    expect(page.find(".text")).to_have_text("In pieces.")
+
+def test_in_the_colours_of_the_system_what_is_chosen_can_be_told(chat: Open) -> None:
+    page = chat("pieces", forced_colors="active")
+    say(page)
+    good = page.page.get_by_role("button", name="Good answer")
+    border = "(button) => getComputedStyle(button).borderTopWidth"
+    assert good.evaluate(border) == "1px"
+    good.click()
+
+    expect(good).to_have_attribute("aria-pressed", "true")
+    assert good.evaluate(border) == "2px"
     assert page.barriers() == []
+
+
+@pytest.mark.parametrize(("wish", "least"), [("no-preference", 1), ("reduce", 0)])
+def test_nothing_moves_where_that_is_wished(chat: Open, wish: str, least: int) -> None:
+    page = chat("waiting", reduced_motion=wish)
+    moving = "chat.shadowRoot.getAnimations().length"
+    say(page)
+    expect(page.find(".dots")).to_be_visible()
+    assert bool(page.run(moving)) == bool(least)
+    page.page.keyboard.press("Escape")
+    page.run("answer", "writing")
+    say(page)
+    expect(page.find(".cursor")).to_contain_text("The first sentence.")
+    assert bool(page.run(moving)) == bool(least)
+    assert page.run("getComputedStyle(document.documentElement).scrollBehavior") == "auto"
+    assert page.barriers() == []
+
+
+def test_a_conversation_prints_without_what_can_be_pressed(chat: Open) -> None:
+    page = chat("echo")
+    say(page, "```js\n1\n```")
+    expect(page.find("[part=prompt]")).to_be_visible()
+    page.page.emulate_media(media="print")
+
+    expect(page.find(".question .said")).to_be_visible()
+    expect(page.find(".text code")).to_be_visible()
+    expect(page.find(".receipt")).to_be_visible()
+    expect(
+        page.find("scalix-chat :is(button, form, summary, [part=prompt]):visible")
+    ).to_have_count(0)

@@ -27,13 +27,15 @@ export interface Shown {
   prompt: TemplateResult | typeof nothing;
 }
 
-const rendered = new WeakMap<Exchange, DocumentFragment>();
+const rendered = new WeakMap<Exchange, Element>();
 
-/** Made once for each value: what is in the page already stays there. */
-function text(exchange: Exchange): DocumentFragment {
+/** Made once for each value: what is in the page already stays there, and can come back into it. */
+function text(exchange: Exchange): Element {
   const known = rendered.get(exchange);
   if (known !== undefined) return known;
-  const made = fragment(exchange.answer);
+  const made = document.createElement("div");
+  made.className = exchange.state === "streaming" ? "text cursor" : "text";
+  made.append(fragment(exchange.answer));
   rendered.set(exchange, made);
   return made;
 }
@@ -48,9 +50,7 @@ export function exchangeView({ exchange, actions, busy, copied, isStop, prompt }
     </article>
     <article class="answer" tabindex=${isStop ? 0 : -1} data-id="${id}-answer" part="answer" aria-labelledby="${id}-scalix" aria-busy=${open}>
       <span class="author" id="${id}-scalix">Scalix</span>
-      ${answer === ""
-        ? nothing
-        : html`<div class="text ${exchange.state === "streaming" ? "cursor" : ""}">${text(exchange)}</div>`}
+      ${answer === "" ? nothing : text(exchange)}
       ${stateOf(exchange, actions, busy)} ${open ? nothing : under(exchange, actions, busy, copied)} ${prompt}
     </article>
   `;
