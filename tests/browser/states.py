@@ -66,7 +66,7 @@ def _fail(stage: Stage) -> None:
     """Be refused by all models, and wait until it is known: it is looked for once a minute."""
     stage.window.go("/chat")
     stage.window.ask("Will you fail?")
-    _receipts(stage, 1)
+    receipts(stage, 1)
 
 
 # ── Chat, by its form ────────────────────────────────────────────────────────────────────────
@@ -143,7 +143,7 @@ def usage_none(stage: Stage) -> None:
 def usage_some(stage: Stage) -> None:
     stage.window.go("/chat")
     stage.window.ask("Once")
-    _receipts(stage, 1)
+    receipts(stage, 1)
     assert "N/A" not in stage.window.find("[data-meter=requests_hour]").inner_text()
 
 
@@ -151,7 +151,7 @@ def usage_near(stage: Stage) -> None:
     stage.window.go("/chat")
     for n in range(LIMIT - 1):
         stage.window.ask(f"Question {n}")
-    _receipts(stage, LIMIT - 1)
+    receipts(stage, LIMIT - 1)
     expect(stage.window.find("text=Almost out of free requests")).to_be_visible()
 
 
@@ -159,7 +159,7 @@ def usage_at(stage: Stage) -> None:
     stage.window.go("/chat")
     for n in range(LIMIT):
         stage.window.ask(f"Question {n}")
-    _receipts(stage, LIMIT)
+    receipts(stage, LIMIT)
     expect(stage.window.find("text=Upgrade to continue using Scalix")).to_be_visible()
 
 
@@ -175,7 +175,7 @@ def usage_no_key(stage: Stage) -> None:
     expect(stage.window.find("[role=alert]")).to_contain_text("This is no key of ours")
 
 
-def _receipts(stage: Stage, count: int) -> None:
+def receipts(stage: Stage, count: int) -> None:
     """They are written down within a second."""
     until = time.monotonic() + 10
     while True:

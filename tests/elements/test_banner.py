@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.elements.lone import MATRIX, Lone
 from tests.elements.told import limits
@@ -118,6 +118,33 @@ def test_screen_readers_hear_of_thresholds_alone(lone: Open) -> None:
 
     told = [one["threshold"] for one in page.heard("threshold")]
     assert told == ["near_limit", "at_limit"]
+
+
+def test_what_was_asked_for_somebody_else_is_shown_to_nobody(lone: Open) -> None:
+    page = lone(FED)
+    asked: list[Route] = []
+
+    def hold(route: Route) -> None:
+        asked.append(route)
+
+    page.page.route("**/api/v1/free/limits", hold)
+    become = """(token) => {
+      const banner = document.querySelector("scalix-banner");
+      Object.assign(banner, { baseUrl: "", token });
+    }"""
+    for token in ("one", "two"):
+        with page.page.expect_request("**/api/v1/free/limits"):
+            page.run(become, token)
+    page.run("0")
+    first, second = asked
+    second.fulfill(json=limits(hour=1, day=17))
+    expect(page.find(".remaining")).to_have_text("3 requests remaining today")
+    with page.page.expect_response("**/api/v1/free/limits"):
+        first.fulfill(json=limits(hour=1, day=2))
+    page.run("new Promise((resolve) => setTimeout(resolve))")
+    expect(page.find(".remaining")).to_have_text("3 requests remaining today")
+    page.run(become, "three")
+    expect(page.find(".remaining")).to_have_count(0)
 
 
 def test_until_it_knows_the_page_s_own_words_stand(lone: Open) -> None:

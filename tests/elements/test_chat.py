@@ -193,3 +193,8 @@ def test_who_asks_has_an_identity_of_their_own(lone: Open) -> None:
 
     assert len(page.asked("POST", "/api/v1/free/session")) == 1
     assert page.run("fetch('/api/v1/free/session').then((answer) => answer.status)") == 200
+    page.page.context.clear_cookies()
+    for n, text in enumerate(("By address", "As somebody anew"), start=3):
+        say(page, text)
+        answered(page, n)
+    assert len(page.asked("POST", "/api/v1/free/session")) == 2

@@ -38,6 +38,8 @@ def test_a_prompt_can_be_sent_away(lone: Open) -> None:
 
     expect(page.find("[part=prompt]")).to_have_count(0)
     assert [one["action"] for one in page.heard("prompt")] == ["impression", "dismiss"]
+    page.run("document.querySelector('scalix-upgrade').trigger = 'AT_LIMIT'")
+    expect(page.find("h3")).to_have_text("Upgrade to continue using Scalix")
 
 
 def test_a_welcome_sells_nothing(lone: Open) -> None:
