@@ -105,6 +105,12 @@ async def test_what_cannot_be_read_beside_the_names_is_done_without(info: object
     assert list(await read(named("one"), info)) == ["one"]
 
 
+async def test_a_proxy_that_fails_to_say_what_is_behind_is_asked_again() -> None:
+    """By its name alone a model may be another's, with other limits, or nobody's and without."""
+    with pytest.raises(ModelsUnavailable, match="status 503"):
+        await read(named("one"), 503)
+
+
 @pytest.mark.parametrize(
     ("models", "why"),
     [

@@ -39,6 +39,10 @@ class ModelsUnavailable(Exception):  # noqa: N818
     """The list could not be read, or is empty. The message is ours."""
 
 
+class NotToldError(ModelsUnavailable):
+    """It is no list, or not for this key: asking again would change nothing."""
+
+
 Name = Annotated[str, Meta(pattern=r"^[!-~]{1,200}$")]
 
 
@@ -77,7 +81,8 @@ async def proxy_models(session: Session, root: str, key: str) -> Sequence[ProxyM
     """The models below the root of a proxy. Raises ``ModelsUnavailable``.
 
     ``/v1/models`` says which there are. What is behind them, and what they can do, stands in
-    ``/v1/model/info``, which not every key may read: without it the names say all.
+    ``/v1/model/info``, which not every key may read: without it the names say all. Where a proxy
+    fails to say it, nothing is read: whose limits a model has would change for a moment.
     """
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -94,7 +99,7 @@ async def proxy_models(session: Session, root: str, key: str) -> Sequence[ProxyM
 async def _told(session: Session, root: str, key: str) -> Sequence[_Info]:
     try:
         return list(_rows(await _read(session, f"{root}/v1/model/info", key), _Info))
-    except (aiohttp.ClientError, ModelsUnavailable):
+    except NotToldError:
         return ()
 
 
@@ -105,7 +110,8 @@ async def _read(session: Session, url: str, key: str) -> bytes:
         headers["Authorization"] = f"Bearer {key}"
     async with session.get(url, headers=headers, allow_redirects=False) as response:
         if response.status != 200:
-            raise ModelsUnavailable(f"status {response.status}")
+            failed = response.status >= 500
+            raise (ModelsUnavailable if failed else NotToldError)(f"status {response.status}")
         async for part in response.content.iter_any():
             body += part
             if len(body) > MOST_BYTES:
@@ -118,7 +124,7 @@ def _rows(body: bytes, kind: type[R]) -> Iterator[R]:
     try:
         raws = msgspec.json.decode(body, type=_List).data
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise ModelsUnavailable("it is no list of models") from None
+        raise NotToldError("it is no list of models") from None
     for raw in raws:
         try:
             yield msgspec.json.decode(raw, type=kind)
