@@ -53,3 +53,17 @@ def test_the_way_of_paying_stays_chosen_when_an_address_is_refused(caller: Calle
     assert "for the first year" in page.text
     assert 'action="/upgrade?interval=year"' in page.text
     assert 'value="nobody"' in page.text
+
+
+def test_the_list_price_each_step_and_the_renewal_are_told(caller: Caller) -> None:
+    month = caller.request("GET", "/upgrade").text
+    for words in (
+        "$15.00",
+        "then $29.99 a month",
+        "List price $29.99.",
+        "50 % off the first month.",
+    ):
+        assert words in month
+    year = caller.request("GET", "/upgrade?interval=year").text
+    for words in ("$287.90", "then $287.90 a year", "List price $359.88.", "20 % off for a year"):
+        assert words in year
