@@ -1417,6 +1417,79 @@ def test_an_entry_that_was_spared_and_given_back_costs_its_tokens_alone() -> Non
     assert not yes(book, asking(1), NOON).spared
 
 
+@pytest.mark.parametrize("kept_tokens", [0, 30])
+def test_an_entry_that_was_spared_takes_the_place_of_no_call_without_a_turn(
+    kept_tokens: int,
+) -> None:
+    book = person(HOURLY)
+    yes(book, asking(0), NOON)
+    enter([book], Entry(rid(1), NOON, 40, 40, spared=True), NOON)
+    if kept_tokens:
+        settle([book], rid(0), kept_tokens, NOON, counts=False)
+    else:
+        refund([book], rid(0))
+
+    assert used(book, HOURLY, NOON) == 0
+
+
+@pytest.mark.parametrize("limits", [(DAILY,), (DAILY, USERS), (MANY,)])
+def test_an_arrival_that_is_entered_is_written_as_one_that_came(limits: Sequence[Limit]) -> None:
+    there, here = address(*limits), address(*limits)
+    for n in (1, 2, 3):
+        yes([there], by(7, n), NOON + n)
+    for n in (3, 1, 2):
+        enter([here], Entry(rid(n), NOON + n, 9, 9, user_tag=by(7, n).user_tag), NOON + 9)
+
+    assert pack(here) == pack(there)
+    assert unpack(pack(here), here.policy).users == here.users == there.users
+
+
+def test_of_entries_of_one_moment_the_later_told_comes_later() -> None:
+    book = person(HOURLY)
+    for n in (2, 1, 3):
+        enter([book], Entry(rid(n), NOON, 0, 0), NOON)
+
+    assert [row.rid for row in book.rows] == [rid(2), rid(1), rid(3)]
+    assert pack(unpack(pack(book), book.policy)) == pack(book)
+
+
+def test_the_caller_s_own_book_says_whether_an_entry_is_known() -> None:
+    book, place = person(HOURLY), address(HOURLY)
+    entry = Entry(rid(1), NOON, 0, 0)
+    yes(book, asking(1), NOON)
+    assert not enter([book, place], entry, NOON)
+    assert used(place, HOURLY, NOON) == 0
+    book = person(HOURLY)
+    assert enter([place], entry, NOON)
+    assert enter([book, place], entry, NOON), "another worker entered it at the place alone"
+    assert (used(book, HOURLY, NOON), used(place, HOURLY, NOON)) == (1, 1)
+
+
+def test_an_entry_that_has_ended_is_not_settled_again() -> None:
+    book = person(HOURLY, TOKENS)
+    enter([book], Entry(rid(1), NOON, 40, 40), NOON)
+
+    assert not settle([book], rid(1), 7, NOON)
+    assert used(book, TOKENS, NOON) == 40
+
+
+def test_who_is_dead_when_an_entry_comes_stays_dead_though_the_clock_goes_back() -> None:
+    book, place = person(CALLS, HOURLY), address(HOURLY)
+    yes([book], asking(1), NOON)
+    enter([book, place], Entry(rid(2), NOON, 0, 0), NOON + LEASE_MS)
+
+    assert used(book, CALLS, NOON + LEASE_MS - 1) == 0
+
+
+def test_who_still_lives_is_not_dead_because_an_entry_s_address_is_ahead_of_the_clock() -> None:
+    book, place = person(CALLS, HOURLY), address(HOURLY)
+    yes([book], asking(1), NOON)
+    yes([place], asking(9), NOON + LEASE_MS)
+    enter([book, place], Entry(rid(2), NOON, 0, 0), NOON + 1)
+
+    assert used(book, CALLS, NOON + 1) == 1
+
+
 def test_an_entry_of_the_future_is_one_of_now_and_an_old_one_is_none() -> None:
     book = person(HOURLY)
     enter([book], Entry(rid(1), NOON + HOUR, 0, 0), NOON)
@@ -1432,3 +1505,13 @@ def test_entries_are_counted_in_sub_buckets_too() -> None:
         enter([book], Entry(rid(n), NOON - n * HOUR, 0, 0), NOON)
     assert level(book, many, NOON).used == 3
     assert list(book.tallies["requests_day"].counts) == sorted(book.tallies["requests_day"].counts)
+    assert book.rows == [], "they are kept of callers alone, who may still settle"
+
+
+def test_the_tokens_of_entries_are_counted_in_sub_buckets_too() -> None:
+    plenty = Limit("tokens_day", Unit.TOKENS, 5_000, DAY)
+    book = person(plenty)
+    enter([book], Entry(rid(1), NOON, 40, 10, settled=False), NOON)
+    assert used(book, plenty, NOON) == 40
+    settle([book], rid(1), 30, NOON)
+    assert used(book, plenty, NOON) == 30

@@ -888,7 +888,7 @@ ROW: Final = struct.Struct("<16sQIIIIB")
 TALLY: Final = struct.Struct("<BQB")
 ENTRY: Final = struct.Struct("<QQ")
 MOST_TOKENS: Final = 2**32 - 1
-_COUNTS, _SETTLED, _SPARED = 1, 2, 4
+COUNTS, SETTLED, SPARED = 1, 2, 4  # the flags
 
 
 def pack(book: Book) -> bytes:
@@ -921,9 +921,9 @@ def unpack(blob: bytes, policy: Policy) -> Book:
             charge,
             spent,
             tag,
-            bool(flags & _COUNTS),
-            bool(flags & _SETTLED),
-            bool(flags & _SPARED),
+            bool(flags & COUNTS),
+            bool(flags & SETTLED),
+            bool(flags & SPARED),
         )
         book.rows.append(row)
         if lease_ms:
@@ -959,7 +959,7 @@ def _pack(row: Row) -> bytes:
         min(row.charge, MOST_TOKENS),
         min(row.spent, MOST_TOKENS),
         row.tag,
-        (row.counts and _COUNTS) | (row.settled and _SETTLED) | (row.spared and _SPARED),
+        (row.counts and COUNTS) | (row.settled and SETTLED) | (row.spared and SPARED),
     )
 
 

@@ -22,6 +22,9 @@ from typing import Any, Final, TypeVar, cast
 from scalix_free.core.clock import wall_clock
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ledger import (
+    COUNTS,
+    SETTLED,
+    SPARED,
     Admitted,
     Ask,
     Denied,
@@ -167,7 +170,8 @@ class RedisLedger:
         return entered
 
     async def _enter(self, subjects: Sequence[Subject], entry: Entry, *, again: bool) -> bool:
-        flags = (entry.counts and (4 if entry.spared else 1)) + 2 * entry.settled
+        counted = SPARED if entry.spared else COUNTS
+        flags = counted * entry.counts + SETTLED * entry.settled
         numbers = (entry.at_ms, min(entry.charge, MOST), min(entry.spent, MOST), entry.user_tag)
         said = await self._call("enter", subjects, entry.rid, *numbers, flags, int(again))
         if said:

@@ -639,7 +639,7 @@ local function give_back_one(keys, args)
   return 1
 end
 
--- BEAT rid spent policy
+-- BEAT rid spent policy → 1 where it runs, or its caller was taken for dead
 local function beat(keys, args)
   local now = clock(args)
   local own = open(keys[1], args[3], now)
