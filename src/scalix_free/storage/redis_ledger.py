@@ -156,8 +156,7 @@ class RedisLedger:
 
     async def peek(self, subject: Subject) -> tuple[Level, ...]:
         """See ``core.ledger.levels``."""
-        _, levels = cast("tuple[int, list[int]]", await self._call("peek", [subject]))
-        return _levels(subject.policy, levels)
+        return _levels(subject.policy, cast("list[int]", await self._call("peek", [subject])))
 
     async def enter(self, subjects: Sequence[Subject], entry: Entry) -> bool:
         """See ``core.ledger.enter``. An admission of the same request is in doubt no longer."""
@@ -281,7 +280,7 @@ class RedisLedger:
         await self._servers.ready()
         together = subjects[:1] if self._servers.is_cluster else subjects
         said = await self._call(what, together, rid, *words)
-        changed, at_ms, _, levels = cast("tuple[int, int, int, list[int]]", said)
+        changed, at_ms, levels = cast("tuple[int, int, list[int]]", said)
         if changed:
             self._denials.forget(subjects[0].key)
             if len(together) < len(subjects) and (what == "refund" or not words[-1]):

@@ -568,13 +568,13 @@ local function give_back_others(keys, args, first, now, rid, moment)
   for i = 2, #keys do give_back(open(keys[i], args[first + i], now), rid, moment) end
 end
 
--- SETTLE rid tokens counts policy… → changed, admitted at, now, levels
+-- SETTLE rid tokens counts policy… → changed, admitted at, levels
 local function settle(keys, args)
   local now = clock(args)
   local rid, tokens, stays = args[1], tonumber(args[2]), args[3] == '1'
   local own = open(keys[1], args[4], now)
   local i = own.at and find(own, rid)
-  if not i or is_settled(own.flags[i]) then return { 0, 0, own.now, levels(own) } end
+  if not i or is_settled(own.flags[i]) then return { 0, 0, levels(own) } end
   local moment = own.at[i]
   set_charge(own, i, tokens)
   if not stays then
@@ -585,15 +585,15 @@ local function settle(keys, args)
   repack(own, i)
   prune(own)
   save(own)
-  return { 1, moment, own.now, levels(own) }
+  return { 1, moment, levels(own) }
 end
 
--- REFUND rid policy… → changed, admitted at, now, levels
+-- REFUND rid policy… → changed, admitted at, levels
 local function refund(keys, args)
   local now, rid = clock(args), args[1]
   local own = open(keys[1], args[2], now)
   local i = find(own, rid)
-  if not i or (own.at and is_settled(own.flags[i])) then return { 0, 0, own.now, levels(own) } end
+  if not i or (own.at and is_settled(own.flags[i])) then return { 0, 0, levels(own) } end
   local moment = at(own, i)
   if own.at then set_charge(own, i, 0) end
   uncount(own, i)
@@ -601,7 +601,7 @@ local function refund(keys, args)
   set_time(own, now)
   save(own)
   give_back_others(keys, args, 1, now, rid, moment)
-  return { 1, moment, own.now, levels(own) }
+  return { 1, moment, levels(own) }
 end
 
 -- ENTER rid at charge spent user flags again policy… → 1 where it was not there
@@ -656,11 +656,10 @@ local function beat(keys, args)
   return 1
 end
 
--- PEEK policy → now, levels
+-- PEEK policy → levels
 local function peek(keys, args)
   local now = clock(args)
-  local own = open(keys[1], args[1], now)
-  return { own.now, levels(own) }
+  return levels(open(keys[1], args[1], now))
 end
 
 -- CLAIM until → 1 the first time, else 0
