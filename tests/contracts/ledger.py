@@ -345,6 +345,19 @@ class LedgerContract:
         assert await ledger.admit(asking(1)) == first
         assert used(await ledger.peek(ANN)) == [1, 1, 100, 1]
 
+    async def test_a_request_that_is_forgotten_is_new_to_all_when_it_comes_again(
+        self, ledger: Ledger, clock: HeldClock
+    ) -> None:
+        """Also where its row was not yet swept out."""
+        await ledger.admit(asking(1))
+        clock.advance(DAY)
+        await ledger.admit(asking(2, ANN))
+        await ledger.admit(asking(1))
+
+        assert used(await ledger.peek(ANN)) == [2, 2, 200, 2]
+        assert used(await ledger.peek(HOME)) == [1]
+        assert used(await ledger.peek(ISP)) == [1, 1]
+
     async def test_who_is_spared_is_told_so_also_when_asked_again(self, ledger: Ledger) -> None:
         for n, expected in ((1, False), (2, True), (2, True), (1, False)):
             verdict = await ledger.admit(asking(n)._replace(turn=b"turn"))

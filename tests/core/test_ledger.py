@@ -870,6 +870,14 @@ def test_a_spared_call_counts_at_its_address() -> None:
     assert (used(own, HOURLY, NOON), used(shared, DAILY, NOON)) == (1, 3)
 
 
+def test_an_arrival_that_has_left_its_window_may_come_again() -> None:
+    place = address(HOURLY)
+    for now, count in ((NOON, 1), (NOON + HOUR - 1, 1), (NOON + HOUR, 1)):
+        yes(place, asking(1), now)
+        assert used(place, HOURLY, now) == count
+    assert level(place, HOURLY, NOON + HOUR).resets_at_ms == NOON + 2 * HOUR
+
+
 def test_an_admission_says_whether_the_call_was_spared() -> None:
     book = person(HOURLY)
     said = [yes(book, calling(n), NOON).spared for n in (0, 1, 2, 3, 4, 5, 1, 0)]

@@ -409,7 +409,7 @@ def admit(books: Sequence[Book], ask: Ask, now_ms: int) -> Admitted | Denied:
     times_ms = [_no_earlier(book, now_ms) for book in books]
     is_late, now_ms = times_ms[0] > now_ms, times_ms[0]
     _expire(own, now_ms)
-    if (row := own.row(ask.rid)) is not None:
+    if (row := own.row(ask.rid)) is not None and _is_known(own, row, now_ms):
         output_tokens = row.charge - ask.prompt_tokens if own.policy.leased else ask.output_tokens
         return Admitted(max(0, output_tokens), levels(own, now_ms), now_ms, row.spared)
     cover_ms = _cover_ms(own, ask.turn_tag, now_ms) if ask.turn else 0
@@ -547,6 +547,11 @@ def _usage(book: Book, now_ms: int) -> list[int]:
 
 # Looked up so often that finding them in their class can be measured.
 _REQUESTS, _TOKENS, _OPEN, _USERS, _TALLY, _NOTHING = Kept
+
+
+def _is_known(own: Book, row: Row, now_ms: int) -> bool:
+    """Whether a row stands for its request; an arrival that has left all windows is forgotten."""
+    return own.policy.leased or row.at_ms > now_ms - own.policy.exact_horizon_ms
 
 
 def _has_room(books: Sequence[Book], usages: Sequence[Sequence[int]], least_tokens: int) -> bool:

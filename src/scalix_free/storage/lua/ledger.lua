@@ -523,7 +523,7 @@ local function admit(keys, args)
   for i, key in ipairs(keys) do books[i] = open(key, args[8 + i], now) end
   local own = books[1]
   local known = find(own, rid)
-  if known then
+  if known and (own.at or at(own, known) > own.now - own.policy.horizon) then
     local spared = 0
     if own.at then
       output = math.max(0, own.charge[known] - prompt)
