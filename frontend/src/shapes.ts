@@ -1,54 +1,17 @@
-// What the service says, as its manual describes it (docs/api.md).
+// What the service says, as its manual describes it (docs/api.md), and what a host hands over.
+//
+// What the JavaScript client hears too has one description, which is the client's. Only types are taken
+// from there: nothing of it is in the bundles.
 
-export interface Window {
-  name: string;
-  unit: string;
-  used: number;
-  limit: number | null;
-  remaining: number | null;
-  resets_at: string | null;
-}
+import type { Limits, Usage, Window } from "../../clients/js/src/shapes.js";
 
-/** `GET /api/v1/free/limits`. */
-export interface Limits {
-  tier: string;
-  windows: Window[];
-  remaining_requests: number | null;
-  reset_time: string | null;
-  near_limit: boolean;
-  upgrade_prompt: boolean;
-  binding: string | null;
-}
+export type { FreeTier, Limits, Window } from "../../clients/js/src/shapes.js";
 
-export interface Day {
-  date: string;
-  requests: number;
-  tokens: number;
-}
+export type Day = Usage["days"][number];
+export type Receipt = Usage["receipts"][number];
 
-export interface Receipt {
-  request_id: string;
-  at: string;
-  model: string | null;
-  attempts: number | null;
-  cache: string | null;
-  outcome: string;
-  code?: string | null;
-  prompt_tokens: number | null;
-  completion_tokens: number | null;
-  charged_requests: number | null;
-  charged_tokens: number | null;
-  first_token_ms: number | null;
-  total_ms: number | null;
-}
-
-/** What `GET /api/v1/free/usage` says beside the limits. */
-export interface UsageLog {
-  days: Day[];
-  receipts: Receipt[];
-  /** Whether the sums are those of an address: then there are no receipts. */
-  shared?: boolean;
-}
+/** What `GET /api/v1/free/usage` says beside the limits; a host may leave out whether it is shared. */
+export type UsageLog = Pick<Usage, "days" | "receipts"> & Partial<Pick<Usage, "shared">>;
 
 /** `GET /api/v1/free/usage`. */
 export type UsageReport = Limits & UsageLog;
@@ -117,18 +80,4 @@ export interface ServiceError {
   window?: string | null;
   upgrade_url?: string | null;
   request_id?: string | null;
-}
-
-/** What is left, as it rides on every answer. */
-export interface FreeTier {
-  remaining_requests: number | null;
-  reset_time: string | null;
-  upgrade_prompt: boolean;
-  tier: string;
-  remaining_tokens: number | null;
-  window: string | null;
-  session_id: string | null;
-  trigger: string | null;
-  model?: string | null;
-  attempts?: number;
 }

@@ -72,7 +72,7 @@ function ofHost(usage: HostUsage): Standing {
 
 function windowsOfHost(usage: HostUsage): Window[] {
   const resets_at = isoOf(usage.resetTime);
-  const made = (name: string, unit: string, used: number, limit: number | null | undefined) => ({
+  const made = (name: string, unit: Window["unit"], used: number, limit: number | null | undefined) => ({
     name,
     unit,
     used,

@@ -162,7 +162,7 @@ function receipts(rows: Receipt[]): TemplateResult {
 }
 
 function outcome({ outcome, cache, attempts, code }: Receipt): string {
-  if (code !== null && code !== undefined) return `${outcome}: ${code.replaceAll("_", " ")}`;
+  if (code) return `${outcome}: ${code.replaceAll("_", " ")}`;
   const how = cache === "hit" ? ", from memory" : (attempts ?? 1) > 1 ? `, attempt ${attempts}` : "";
   return outcome + how;
 }

@@ -1,11 +1,14 @@
-"""Debian's Chromium, driven by Playwright; nothing is downloaded."""
+"""Debian's Chromium, driven by Playwright; nothing is downloaded.
+
+The fixtures are those of every folder of tests whose conftest.py imports them.
+"""
 
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, expect, sync_playwright
 
 from tests.node import node_modules
 
@@ -15,6 +18,34 @@ QUIET = (
     "--disable-component-update",
     "--no-first-run",
 )
+
+PATIENCE_MS = 15_000
+"""Of a busy machine."""
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+"""What nobody may be kept out by, as axe names it."""
+
+_REFUSED = "Failed to load resource: the server responded with a status of"
+"""What a browser says of every answer that is not 2xx, refusals included."""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One for each file: while it runs, a loop does in this thread, and no test may await."""
+    expect.set_options(timeout=PATIENCE_MS)
+    with open_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The program that looks for barriers."""
+    return barriers_program()
+
+
+def is_complaint(message: ConsoleMessage) -> bool:
+    """Whether a browser says on its console that something is wrong."""
+    return message.type in {"error", "warning"} and not message.text.startswith(_REFUSED)
 
 
 @contextmanager

@@ -4,37 +4,23 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser
 
-from tests.browser.chromium import barriers_program, open_chromium
+from tests.browser.chromium import axe, chromium
 from tests.browser.window import Window
 from tests.service import RunningService, provider, running_service
 from tests.world import RunningWorld
 
+__all__ = ["axe", "chromium"]
+
 MODEL = "paged"
 NORMAL = "normal"
-PATIENCE_MS = 15_000
-"""Of a busy machine."""
 OVERRIDES = {"server.trusted_proxies": ["127.0.0.0/8"], "caches.answers.ttl_s": 0}
 
 
 def model_of(fault: str) -> str:
     """Whose gate only the pages' tests open, since the world is everybody's."""
     return MODEL if fault == NORMAL else f"{MODEL}-{fault}"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One for each file: while it runs, a loop does in this thread, and no test may await."""
-    expect.set_options(timeout=PATIENCE_MS)
-    with open_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """The program that looks for barriers."""
-    return barriers_program()
 
 
 @pytest.fixture(scope="session")

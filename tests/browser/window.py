@@ -6,9 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Response
 
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-REFUSED = "Failed to load resource: the server responded with a status of"
-"""What a browser says of every answer that is not 2xx, refusals included."""
+from tests.browser.chromium import RULES, is_complaint
 
 WATCH = """
 window.complaints = [];
@@ -143,5 +141,5 @@ class Window:
         self._context.close()
 
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"} and not message.text.startswith(REFUSED):
+        if is_complaint(message):
             self._said.append(f"{message.type}: {message.text}")

@@ -5,25 +5,14 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browser.chromium import barriers_program, open_chromium
+from tests.browser.chromium import axe, chromium
 from tests.elements.lone import Lone, Opener
 from tests.service import RunningService, provider, running_service
 from tests.world import RunningWorld
 
+__all__ = ["axe", "chromium"]
+
 MODEL = "elements"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One for each file: while it runs, a loop does in this thread, and no test may await."""
-    with open_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """The program that looks for barriers."""
-    return barriers_program()
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Request, Route
 
 from scalix_free.web.frame import CONTENT_SECURITY_POLICY
 from scalix_free.web.static import read_assets
+from tests.browser.chromium import RULES, is_complaint
 
 ADDRESS = "/elements-of-a-test"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 MATRIX = [
     ("dark", 320),
     pytest.param("light", 320, marks=pytest.mark.slow),
@@ -29,8 +29,6 @@ for (const name of ["upgrade", "dismiss", "threshold", "prompt", "feedback", "ch
   document.addEventListener(`scalix-${name}`, (event) =>
     heard.push({ name, detail: JSON.parse(JSON.stringify(event.detail)) }));
 """
-REFUSED = "Failed to load resource: the server responded with a status of"
-"""What a browser says of every answer that is not 2xx, refusals included."""
 
 
 class Lone:
@@ -126,7 +124,7 @@ class Lone:
         self._context.close()
 
     def _console(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"} and not message.text.startswith(REFUSED):
+        if is_complaint(message):
             self._said.append(message.text)
 
     def _request(self, request: Request) -> None:

@@ -10,7 +10,7 @@ import type { ReactElement, RefCallback } from "react";
 /** One limit, as `GET /api/v1/free/limits` tells it. */
 export interface UsageWindow {
   name: string;
-  unit: string;
+  unit: "requests" | "tokens" | "calls";
   used: number;
   limit: number | null;
   remaining: number | null;

@@ -340,4 +340,4 @@
         </tbody>
       </table>
     </div>
-  </div>`}function or({outcome:r,cache:e,attempts:t,code:s}){if(s!=null)return`${r}: ${s.replaceAll("_"," ")}`;let i=e==="hit"?", from memory":(t??1)>1?`, attempt ${t}`:"";return r+i}function ar({charged_requests:r,charged_tokens:e}){let t=r??0,s=e??0;return t===0&&s===0?"not charged":`${Q(t,"request")}, ${Q(s,"token")}`}G("scalix-banner",ae);G("scalix-usage",pe);G("scalix-upgrade",he);G("scalix-pricing",ue);})();
+  </div>`}function or({outcome:r,cache:e,attempts:t,code:s}){if(s)return`${r}: ${s.replaceAll("_"," ")}`;let i=e==="hit"?", from memory":(t??1)>1?`, attempt ${t}`:"";return r+i}function ar({charged_requests:r,charged_tokens:e}){let t=r??0,s=e??0;return t===0&&s===0?"not charged":`${Q(t,"request")}, ${Q(s,"token")}`}G("scalix-banner",ae);G("scalix-usage",pe);G("scalix-upgrade",he);G("scalix-pricing",ue);})();
