@@ -90,7 +90,9 @@ def test_nothing_is_asked_for_a_page_of_somebody_else(caller: Caller) -> None:
 
 
 def test_an_empty_question_is_none(caller: Caller) -> None:
-    assert "There was no question to ask." in ask(caller, prompt="  ").text
+    empty = ask(caller, prompt="  ")
+    assert "There was no question to ask." in empty.text
+    assert "set-cookie" not in empty.headers
 
 
 def test_a_question_that_is_too_long_is_kept_and_can_be_trimmed(caller: Caller) -> None:

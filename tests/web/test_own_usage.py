@@ -85,3 +85,13 @@ def test_nothing_is_told_or_deleted_for_a_page_of_somebody_else(caller: Caller, 
         assert refused.status_code == 403
         assert GOOD not in refused.text
     assert send(caller, "/usage", key=key).status_code == 200
+
+
+def test_who_deletes_what_their_cookie_stands_for_is_rid_of_the_cookie(caller: Caller) -> None:
+    send(caller, "/chat", prompt="Who am I?")
+    assert caller.client.cookies
+
+    deleted = send(caller, "/usage/delete")
+    assert "Deleted." in deleted.text
+    assert not caller.client.cookies
+    assert "Nothing says here who you are" in deleted.text

@@ -116,12 +116,12 @@ class Asking:
     async def ask(self, request: AnyRequest, form: Mapping[str, str]) -> Asked:
         """Ask what the form asks."""
         turns, question = turns_of(form), form.get("prompt", "").replace("\r\n", "\n")
-        visitor = await self._sender(request, form)
-        if isinstance(visitor, Refusal):
-            return Asked(turns=turns, question=question, refusal=visitor)
-        key = form.get("key", "")
+        sender, key = self.visits.sender(request, form), form.get("key", "")
+        if isinstance(sender, Refusal):
+            return Asked(turns=turns, question=question, refusal=sender)
         if not question:
             return Asked(turns=turns, refusal=EMPTY, key=key)
+        visitor = await self._known(request, sender)
         rid = self.visits.rid(request)
         call = parse_call(_body(turns, question, again="again" in form), rid)
         if isinstance(call, Call) and "again" in form:
@@ -131,10 +131,9 @@ class Asking:
             return asked
         return replace(asked, key=key, visitor=visitor)
 
-    async def _sender(self, request: AnyRequest, form: Mapping[str, str]) -> Visitor | Refusal:
+    async def _known(self, request: AnyRequest, visitor: Visitor) -> Visitor:
         """Who asks, with an identity if they have none and one is to be had for nothing."""
-        visitor = self.visits.sender(request, form)
-        if isinstance(visitor, Refusal) or visitor.credential is not None:
+        if visitor.credential is not None:
             return visitor
         agent = request.headers.get("user-agent", "")
         begun = await self.sessions.begin(visitor, agent, None)

@@ -64,10 +64,13 @@ def welcome_pages(
         return shown(None if isinstance(found, Refused) else found)
 
     async def conversation(request: AnyRequest, asked: Asked, about: dict[str, object]) -> Page:
-        """Beside the loop, and not many at a time: what was said may be long, and others wait."""
-        page = partial(frame.page, request, "chat.html", {"asked": asked} | about)
+        """What was said may be long: it is rendered beside the loop, and not much at a time."""
+        shown = {"asked": asked} | about
+        page = partial(frame.page, request, "chat.html", shown, refusal=asked.refusal)
+        if not asked.turns:
+            return page()
         async with rendering:
-            return await asyncio.to_thread(page, refusal=asked.refusal)
+            return await asyncio.to_thread(page)
 
     async def is_degraded() -> bool:
         condition = await conditions.now()
