@@ -81,7 +81,9 @@ export abstract class WatchingElement extends ScalixElement {
   readonly #changed = (event: Event): void => {
     void this.refresh();
     clearTimeout(this.#later);
-    if (!this.isLate((event as CustomEvent<{ state: string }>).detail.state)) return;
+    // A host may say it too, without any detail.
+    const { detail } = event as CustomEvent<{ state?: string } | null | undefined>;
+    if (!this.isLate(detail?.state ?? "")) return;
     this.#later = setTimeout(() => void this.refresh(), LATE_MS);
   };
 

@@ -31,5 +31,18 @@ def test_they_feed_the_elements(lone: Callable[..., Lone], version: str, tmp_pat
     page.run("become('bob')")
     page.page.wait_for_function("asked.length === 2")
     assert page.run("asked") == ["ada", "bob"]
+    # Of two looks that overlap the later one counts, also where the earlier takes longer.
+    page.run("""() => {
+      window.answers = [];
+      window.host = () => new Promise((resolve) =>
+        answers.push((requestsToday) => resolve({ requestsToday })));
+      for (let look = 0; look < 2; look += 1)
+        document.dispatchEvent(new CustomEvent("scalix-changed"));
+    }""")
+    page.run("answers[1](14)")
+    expect(page.find("[part=stat]").first).to_contain_text("Requests Today 14")
+    page.run("answers[0](13)")
+    page.run("new Promise((resolve) => setTimeout(resolve))")
+    expect(page.find("[part=stat]").first).to_contain_text("Requests Today 14")
     assert page.requests == []
     assert page.barriers() == []

@@ -20,13 +20,17 @@ export function FreeUsageDashboard({ userId, onUpgrade }) {
 export function useFreeUsage(userId) {
     const [usage, setUsage] = useState(null);
     useEffect(() => {
-        let isGone = false;
+        let looks = 0;
+        let newest = 0; // what an earlier look finds later does not count
         const look = () => {
             if (document.visibilityState === "hidden")
                 return;
+            const number = ++looks;
             void ask(userId).then((found) => {
-                if (!isGone)
-                    setUsage(found);
+                if (number < newest)
+                    return;
+                newest = number;
+                setUsage(found);
             }, () => undefined);
         };
         setUsage(null);
@@ -34,7 +38,7 @@ export function useFreeUsage(userId) {
         document.addEventListener("scalix-changed", look);
         document.addEventListener("visibilitychange", look);
         return () => {
-            isGone = true;
+            newest = Infinity;
             document.removeEventListener("scalix-changed", look);
             document.removeEventListener("visibilitychange", look);
         };

@@ -61,12 +61,16 @@ export function FreeUsageDashboard({ userId, onUpgrade }: FreeUsageDashboardProp
 export function useFreeUsage(userId: string): FreeUsage | null {
   const [usage, setUsage] = useState<FreeUsage | null>(null);
   useEffect(() => {
-    let isGone = false;
+    let looks = 0;
+    let newest = 0; // what an earlier look finds later does not count
     const look = (): void => {
       if (document.visibilityState === "hidden") return;
+      const number = ++looks;
       void ask(userId).then(
         (found) => {
-          if (!isGone) setUsage(found);
+          if (number < newest) return;
+          newest = number;
+          setUsage(found);
         },
         () => undefined, // the host is not there: what is known stays
       );
@@ -76,7 +80,7 @@ export function useFreeUsage(userId: string): FreeUsage | null {
     document.addEventListener("scalix-changed", look);
     document.addEventListener("visibilitychange", look);
     return () => {
-      isGone = true;
+      newest = Infinity;
       document.removeEventListener("scalix-changed", look);
       document.removeEventListener("visibilitychange", look);
     };

@@ -9,8 +9,8 @@ const USUAL_ANSWER = 300;
 const LEAST_ANSWER = 64;
 
 export interface Said {
-  question: string;
-  answer: string;
+  readonly question: string;
+  readonly answer: string;
 }
 
 export interface Bounds {
@@ -38,14 +38,31 @@ export function tokensOf(text: string): number {
   return ascii / ASCII_PER_TOKEN + others * OTHERS;
 }
 
+interface Counted {
+  question: number;
+  answer: number;
+}
+
+/** Exchanges never change; only what is new is counted while somebody types, or is answered. */
+const known = new WeakMap<Said, Counted>();
+
+function countedOf(said: Said): Counted {
+  let counted = known.get(said);
+  if (counted === undefined) {
+    counted = { question: tokensOf(said.question), answer: tokensOf(said.answer) };
+    known.set(said, counted);
+  }
+  return counted;
+}
+
 export function tokensOfAll(said: readonly Said[], draft: string): number {
-  return said.reduce((sum, { question, answer }) => sum + tokensOf(question) + tokensOf(answer), tokensOf(draft));
+  return said.map(countedOf).reduce((sum, { question, answer }) => sum + question + answer, tokensOf(draft));
 }
 
 /** "about 1 of 37 requests, 2.1 k of 6.4 k tokens". */
 export function preview(draft: string, said: readonly Said[], now: Standing | null, bounds: Bounds): Preview {
   const prompt = tokensOfAll(said, draft);
-  const answers = said.map(({ answer }) => tokensOf(answer)).filter((tokens) => tokens > 0);
+  const answers = said.map((one) => countedOf(one).answer).filter((tokens) => tokens > 0);
   const answer = answers.length === 0 ? USUAL_ANSWER : answers.reduce((a, b) => a + b) / answers.length;
   const cost = Math.ceil(prompt + answer);
   const reason = excess(draft, prompt, now, bounds);
