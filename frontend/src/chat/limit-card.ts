@@ -91,7 +91,7 @@ function waiting({ release }: LimitCard, { text, atMs }: Held): TemplateResult {
 }
 
 function mail({ mail, register }: LimitCard, uplift: number): TemplateResult {
-  if (mail === "sent") return html`<p role="status">Look into your mailbox: the link there raises your limit.</p>`;
+  if (mail === "sent") return html`<p role="status">Look into your mailbox: the link there gives you a key, which has more.</p>`;
   const more = uplift > 0 ? `${count(uplift)} requests a day` : "more requests a day";
   return html`<form class="row" part="uplift" @submit=${(event: Event) => {
     event.preventDefault();

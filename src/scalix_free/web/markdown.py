@@ -7,6 +7,7 @@ elsewhere, and links lead to the web alone, without a word of where the reader c
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -24,7 +25,7 @@ LEVELS_DOWN: Final = 2
 
 def render(text: str) -> Markup:
     """The HTML of a text in Markdown."""
-    return Markup(_PARSER.render(text))  # noqa: S704  (made of escaped pieces alone)
+    return Markup(_parser().render(text))  # noqa: S704  (made of escaped pieces alone)
 
 
 class _Renderer(RendererHTML):
@@ -75,12 +76,10 @@ def _is_safe(address: str) -> bool:
         return False
 
 
+@lru_cache(1)
 def _parser() -> MarkdownIt:
     options = {"html": False, "linkify": False, "breaks": True, "maxNesting": MOST_NESTING}
     parser = MarkdownIt("commonmark", options, renderer_cls=_Renderer)
     parser.enable("table").disable("image")
     parser.validateLink = _is_safe  # type: ignore[method-assign, assignment]
     return parser
-
-
-_PARSER: Final = _parser()

@@ -265,7 +265,7 @@ Please report this to https://github.com/markedjs/marked.`,t){let n="<p>An error
     <p>This will be sent at ${vt(n,Be(n,i))}, ${xn(n,i)}, if this page is open:</p>
     <p class="held">${e}</p>
     <div class="row"><button type="button" @click=${t}>Do not send it</button></div>
-  </div>`}function ku({mail:t,register:e},r){if(t==="sent")return x`<p role="status">Look into your mailbox: the link there raises your limit.</p>`;let n=r>0?`${ie(r)} requests a day`:"more requests a day";return x`<form class="row" part="uplift" @submit=${i=>{i.preventDefault();let s=i.target.elements.namedItem("email");e(s.value)}}>
+  </div>`}function ku({mail:t,register:e},r){if(t==="sent")return x`<p role="status">Look into your mailbox: the link there gives you a key, which has more.</p>`;let n=r>0?`${ie(r)} requests a day`:"more requests a day";return x`<form class="row" part="uplift" @submit=${i=>{i.preventDefault();let s=i.target.elements.namedItem("email");e(s.value)}}>
     <label class="hint" for="email">Add your e-mail and get ${n}, free:</label>
     <span class="grow"><input type="email" name="email" id="email" required autocomplete="email" placeholder="you@example.org" /></span>
     <button>Send me a link</button>
