@@ -37,7 +37,6 @@ from benchmarks.scarcity.optimum import Bound, optimum
 from benchmarks.scarcity.people import Denied, People
 from benchmarks.table import markdown
 from scalix_free.core.budget import (
-    DAY_MS,
     WHOLE,
     Act,
     Budget,
@@ -54,6 +53,7 @@ from scalix_free.core.budget import (
     take,
     used,
 )
+from scalix_free.core.clock import DAY_MS
 
 BEGIN_MS: Final = round(BEGIN_S * 1000)
 TIMEOUT_S: Final = 60.0

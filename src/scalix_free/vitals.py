@@ -10,6 +10,7 @@ from typing import Final
 
 import aiohttp
 
+from scalix_free.core.clock import HOUR_MS
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ledger import Policy, Subject
 from scalix_free.core.ports import Clock
@@ -24,7 +25,6 @@ from scalix_free.storage.outage import Health, OutageLedger
 from scalix_free.storage.sqlite_ledger import SqliteLedger, count_active
 from scalix_free.telemetry import Metrics
 
-HOUR_MS: Final = 3_600_000
 STATES_S: Final = 5.0
 """How old may be what one worker's metrics tell of models that another has learned about."""
 TIERS: Final = (ANONYMOUS, REGISTERED, PRO)

@@ -12,11 +12,9 @@ import pytest
 
 from scalix_free.core.budget import (
     BACK_OFF_MS,
-    DAY_MS,
     DOUBT_MS,
     FOREVER_MS,
     LEARNED_MS,
-    MINUTE_MS,
     MOST,
     MOST_CELLS,
     MOST_IN_A_ROW,
@@ -39,6 +37,7 @@ from scalix_free.core.budget import (
     pack,
     used,
 )
+from scalix_free.core.clock import DAY_MS, MINUTE_MS
 from scalix_free.core.ports import Budgets
 from tests.core.held_clock import NOON, HeldClock
 

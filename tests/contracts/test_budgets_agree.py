@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from scalix_free.core.budget import (
-    DAY_MS,
     FOREVER_MS,
-    MINUTE_MS,
     MOST,
     SLOT_MS,
     Act,
@@ -30,6 +28,7 @@ from scalix_free.core.budget import (
     Window,
     pack,
 )
+from scalix_free.core.clock import DAY_MS, MINUTE_MS
 from scalix_free.core.ports import Budgets
 from scalix_free.storage.redis_budgets import RedisBudgets
 from scalix_free.storage.redis_ledger import RedisLedger

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from scalix_free.admission.quotas import tier_policy
 from scalix_free.core.caller import Caller, Tier
 from scalix_free.core.chat import Call
+from scalix_free.core.clock import DAY_MS
 from scalix_free.core.errors import Code, StoreUnavailable
 from scalix_free.core.funnel import Trigger
 from scalix_free.core.ledger import Level, Subject
 from scalix_free.core.standing import Standing
 from scalix_free.growth.prompts import Prompts
-from scalix_free.growth.triggers import DAY_MS, EVER_MS, due, is_in_the_middle, of_refusal
+from scalix_free.growth.triggers import EVER_MS, due, is_in_the_middle, of_refusal
 from tests.core.held_clock import NOON, HeldClock
 
 HOUR_MS = 3_600_000

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from scalix_free.core import budget
 from scalix_free.core.budget import (
-    DAY_MS,
     MARGIN_MS,
-    MINUTE_MS,
     PROBE_MS,
     TRIP_MS,
     WHOLE,
@@ -31,6 +29,7 @@ from scalix_free.core.budget import (
     note,
     used,
 )
+from scalix_free.core.clock import DAY_MS, MINUTE_MS
 
 MIDNIGHT: Final = 1_800_000_000_000 // DAY_MS * DAY_MS
 HOUR_MS: Final = 3_600_000

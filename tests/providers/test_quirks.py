@@ -7,7 +7,8 @@ from typing import Final
 import pytest
 from multidict import CIMultiDict
 
-from scalix_free.core.budget import DAY_MS, FOREVER_MS, Act, Extent, Finding, Window
+from scalix_free.core.budget import FOREVER_MS, Act, Extent, Finding, Window
+from scalix_free.core.clock import DAY_MS
 from scalix_free.core.errors import Kind
 from scalix_free.providers.failures import DAY_END, dialect_of, failure_inside, failure_of
 from scalix_free.providers.quirks import KEY_REST_MS, PROXY

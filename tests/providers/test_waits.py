@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalix_free.core.budget import DAY_MS
+from scalix_free.core.clock import DAY_MS
 from scalix_free.providers.waits import (
     MOST_WAIT_MS,
     duration_ms,

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from benchmarks.scarcity import virtual
-from scalix_free.core.budget import DAY_MS, WHOLE, Allowance
+from scalix_free.core.budget import WHOLE, Allowance
 from scalix_free.core.chat import Call, Chunk
+from scalix_free.core.clock import DAY_MS
 from scalix_free.core.errors import Failure, Kind
 from scalix_free.routing.attempts import RESERVE, Asked, Exhausted
 from scalix_free.routing.catalogue import Account, Catalogue, Model

@@ -6,7 +6,8 @@ from typing import Final
 
 import pytest
 
-from scalix_free.core.budget import MINUTE_MS, WHOLE, Allowance, Scope, Take, Taken
+from scalix_free.core.budget import WHOLE, Allowance, Scope, Take, Taken
+from scalix_free.core.clock import MINUTE_MS
 from scalix_free.storage.redis_budgets import RedisBudgets
 from scalix_free.storage.redis_ledger import RedisLedger
 from tests.core.held_clock import NOON, HeldClock

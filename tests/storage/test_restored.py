@@ -7,11 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
+from scalix_free.core.clock import DAY_MS
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ledger import Admitted, Denied, Limit, Policy, Unit
 from scalix_free.core.outcome import Charge
 from scalix_free.storage.redis_ledger import RedisLedger
-from scalix_free.storage.restored import DAY_MS, RestoredLedger
+from scalix_free.storage.restored import RestoredLedger
 from tests.contracts.ledger import ALL, ANN, HOME, HOUR, asking, rid, subject, used
 from tests.core.held_clock import HeldClock
 from tests.storage.servers import Running

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from scalix_free.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from scalix_free.core.ledger import MOST_ROWS, Limit, Policy, Unit
 
-MINUTE_MS: Final = 60_000
-HOUR_MS: Final = 60 * MINUTE_MS
-DAY_MS: Final = 24 * HOUR_MS
 SESSION_MS: Final = 30 * DAY_MS
 """A session lasts as long as a minted identity; its requests are counted over as much."""
 

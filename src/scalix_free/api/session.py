@@ -11,12 +11,11 @@ from litestar.handlers import HTTPRouteHandler
 from scalix_free.api.exchange import headers_of
 from scalix_free.api.intake import PRIVATE, AnyRequest, Intake, has_body
 from scalix_free.core.account import Session
-from scalix_free.core.clock import utc
+from scalix_free.core.clock import DAY_MS, utc
 from scalix_free.core.errors import Refusal
 from scalix_free.core.ports import Clock
 from scalix_free.serve import Sessions
 
-DAY_MS: Final = 86_400_000
 PATH: Final = "/api/v1/free/session"
 
 

@@ -48,8 +48,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-MINUTE_MS: Final = 60_000
-DAY_MS: Final = 86_400_000
+from scalix_free.core.clock import DAY_MS, MINUTE_MS
+
 MARGIN_MS: Final = 1_000
 SECOND_MS: Final = 1_000
 ROLLING_CELL_MS: Final = DAY_MS // 60

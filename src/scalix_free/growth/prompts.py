@@ -12,18 +12,12 @@ from typing import Final, TypeVar
 
 from scalix_free.core.caller import Caller
 from scalix_free.core.chat import Call
+from scalix_free.core.clock import DAY_MS
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.funnel import Trigger
 from scalix_free.core.ports import Clock, Once
 from scalix_free.core.standing import Standing
-from scalix_free.growth.triggers import (
-    DAY_MS,
-    DEPTH,
-    Due,
-    due,
-    is_in_the_middle,
-    quality_issue,
-)
+from scalix_free.growth.triggers import DEPTH, Due, due, is_in_the_middle, quality_issue
 
 MOST_KNOWN: Final = 10_000
 """People, and prompts, that one worker remembers."""

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from scalix_free.core.clock import DAY_MS
 from scalix_free.core.errors import Code
 from scalix_free.core.funnel import Trigger
 from scalix_free.core.ledger import Unit
 from scalix_free.core.standing import Standing
 
-DAY_MS: Final = 86_400_000
 EVER_MS: Final = 30 * DAY_MS
 """As long as anything is known of an anonymous identity."""
 REGENERATIONS: Final = 2

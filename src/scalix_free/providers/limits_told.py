@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from multidict import istr
 
-from scalix_free.core.budget import MINUTE_MS, MOST, Act, Extent, Finding, Window
+from scalix_free.core.budget import MOST, Act, Extent, Finding, Window
+from scalix_free.core.clock import MINUTE_MS
 from scalix_free.providers.waits import wait_ms
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from scalix_free.core.budget import DAY_MS, FOREVER_MS, MINUTE_MS, Act, Extent
+from scalix_free.core.budget import FOREVER_MS, Act, Extent
+from scalix_free.core.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from scalix_free.core.errors import Kind
-
-HOUR_MS: Final = 3_600_000
 
 KEY_REST_MS: Final = HOUR_MS
 """So long an account whose key was refused is left alone: long enough to waste few calls, short

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from scalix_free.core.budget import DAY_MS
+from scalix_free.core.clock import DAY_MS
 
 MOST_WAIT_MS: Final = DAY_MS
 

@@ -20,7 +20,6 @@ from typing import Final, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from scalix_free.core.budget import (
-    DAY_MS,
     FOREVER_MS,
     WHOLE,
     Act,
@@ -37,12 +36,12 @@ from scalix_free.core.budget import (
     left,
     shortage,
 )
+from scalix_free.core.clock import DAY_MS, HOUR_MS
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ports import Budgets, Clock
 from scalix_free.routing.catalogue import UNLIMITED, Account, Model
 from scalix_free.routing.claim import Claim
 
-HOUR_MS: Final = 3_600_000
 BEAT_S: Final = 20.0
 """Two beats may fail before a call in flight loses its slot."""
 

@@ -10,13 +10,13 @@ from typing import Final
 from scalix_free.core import ports
 from scalix_free.core.account import ApiKey, fingerprint
 from scalix_free.core.caller import Caller, Visitor
+from scalix_free.core.clock import DAY_MS
 from scalix_free.core.errors import Refusal, StoreUnavailable
 from scalix_free.core.ports import Clock
 from scalix_free.identity.identify import UNVERIFIED, Identifier, Shown
 from scalix_free.identity.known import KnownKeys
 from scalix_free.serve.answering import STORE_UNAVAILABLE
 
-DAY_MS: Final = 86_400_000
 REFRESH_S: Final = 20.0
 """How often a worker reads which identities were revoked elsewhere; promised are 30 s."""
 

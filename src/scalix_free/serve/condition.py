@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from scalix_free.core.clock import HOUR_MS
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.outcome import Ended
 from scalix_free.core.ports import Clock, Traffic
 from scalix_free.routing.catalogue import Catalogue
 
-HOUR_MS: Final = 3_600_000
 DAY_HOURS: Final = 24
 MONTH_HOURS: Final = 30 * DAY_HOURS
 GOOD: Final = 0.99

@@ -10,6 +10,7 @@ from typing import Final
 from scalix_free.admission.refusals import refusal as refusal_of
 from scalix_free.core import ports
 from scalix_free.core.caller import Caller, Visitor
+from scalix_free.core.clock import DAY_MS
 from scalix_free.core.errors import Code, Refusal, StoreUnavailable
 from scalix_free.core.funnel import Action, Lead, Reaction, Step, Trigger
 from scalix_free.core.ledger import Admitted, Ask, Policy, Subject
@@ -35,7 +36,7 @@ from scalix_free.identity.mailbox import mailbox_of, parse_email
 from scalix_free.serve.accounts import NO_EMAIL
 from scalix_free.serve.answering import STORE_AWAY, Service
 from scalix_free.serve.callers import Callers
-from scalix_free.serve.own_usage import DAY_MS, RECEIPTS
+from scalix_free.serve.own_usage import RECEIPTS
 
 INTERESTED_MS: Final = 30 * DAY_MS
 """Who showed interest counts once in so long."""

@@ -8,13 +8,13 @@ from typing import Final
 
 from scalix_free.core import ports
 from scalix_free.core.caller import Visitor
+from scalix_free.core.clock import DAY_MS
 from scalix_free.core.errors import Refusal, StoreUnavailable
 from scalix_free.core.outcome import Day, Receipt
 from scalix_free.core.standing import Standing
 from scalix_free.serve.answering import STORE_AWAY, Service
 from scalix_free.serve.callers import Callers
 
-DAY_MS: Final = 86_400_000
 RECEIPTS: Final = 20
 
 

@@ -19,6 +19,7 @@ import msgspec
 from scalix_free.admission.refusals import refusal as refusal_of
 from scalix_free.core.caller import Caller, Visitor
 from scalix_free.core.chat import Usage
+from scalix_free.core.clock import DAY_MS
 from scalix_free.core.errors import Code, Refusal, StoreUnavailable
 from scalix_free.core.ledger import Admitted, Ask, Entry, Subject, tag_of
 from scalix_free.core.outcome import Outcome, Result
@@ -30,7 +31,6 @@ from scalix_free.routing.plan import too_long
 from scalix_free.serve.answering import STORE_UNAVAILABLE, Refused, Service
 from scalix_free.serve.callers import Callers
 
-DAY_MS: Final = 86_400_000
 TOLD_MS: Final = 2 * DAY_MS
 """How long it is remembered that an end was told of; longer than any window reaches back."""
 MOST_NAMES: Final = 100

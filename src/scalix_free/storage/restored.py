@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
+from scalix_free.core.clock import DAY_MS
 from scalix_free.core.errors import StoreUnavailable
 from scalix_free.core.ledger import Admitted, Ask, Denied, Entry, Level, Subject
 from scalix_free.core.outcome import Charge
@@ -25,7 +26,6 @@ from scalix_free.core.ports import Clock, Ledger, Once
 
 log = logging.getLogger(__name__)
 
-DAY_MS: Final = 86_400_000
 LOOK_S: Final = 0.5
 PAUSE_MS: Final = 2_000
 MOST: Final = 100_000

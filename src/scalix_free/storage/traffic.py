@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from sqlalchemy import Case, case, func, select
 
+from scalix_free.core.clock import HOUR_MS
 from scalix_free.core.outcome import Ended, Result
 from scalix_free.storage.database import Database
 from scalix_free.storage.tables import usage
-
-HOUR_MS: Final = 3_600_000
 
 
 class SqlTraffic:

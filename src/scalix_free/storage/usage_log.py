@@ -21,11 +21,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from scalix_free.core.clock import DAY_MS
 from scalix_free.core.outcome import Charge, Day, Outcome, Receipt
 from scalix_free.storage.database import Database
 from scalix_free.storage.tables import CHARGED, accounts, sessions, usage
 
-DAY_MS: Final = 86_400_000
 MOST_TOKENS: Final = 2**53
 """A provider may claim anything; what is larger than any number of tokens is written as this."""
 
