@@ -26,7 +26,6 @@ from tests.world import Behaviour, RunningWorld
 
 COMMAND = Path(sys.executable).with_name("scalix-free")
 DEMONSTRATION = "local/demonstration-smollm2-135m"
-HI = {"messages": [{"role": "user", "content": "Hi"}]}
 NEVER = 'local = { use = "never" }\n'
 
 needs_model = pytest.mark.skipif(
@@ -356,7 +355,8 @@ def test_quality_is_spent_from_the_budget_of_a_running_service(
         (tmp_path / "scalix-free.toml").write_text(toml)
         told = scalix(tmp_path, "quality", "--data", str(service.data))
         assert (told.returncode, told.stderr) == (0, ""), told.stdout
-        answers = [httpx.post(f"{service.url}/v1/chat/completions", json=HI) for _ in range(3)]
+        asked = [{"messages": [{"role": "user", "content": text}]} for text in ("A", "B", "C")]
+        answers = [httpx.post(f"{service.url}/v1/chat/completions", json=one) for one in asked]
         again = scalix(tmp_path, "quality", "--data", str(service.data))
 
     statuses = [answer.status_code for answer in answers]

@@ -22,6 +22,7 @@ METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 NO_PART_OF_THE_API = {
     *PAGES,
     "/usage/delete",
+    "/usage/export",
     "/metrics",
     "/api/v1/admin/models",
     "/openapi.json",

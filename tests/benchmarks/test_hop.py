@@ -71,7 +71,7 @@ def test_an_answer_that_the_upstream_never_saw_spoils_the_run() -> None:
 
 def test_starts_are_timed_and_memory_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "REST_S", 0.1)
-    [row] = start.measure(start.VARIANTS[:1], 1, FAKE)
+    [row] = start.measure(start.VARIANTS[:1], 1, FAKE, Path(sys.executable))
     [measured] = row.starts
     assert measured.processes == 2
     assert 0 < measured.ready_s < 30

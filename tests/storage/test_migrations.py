@@ -18,7 +18,7 @@ from scalix_free.storage.database import open_engine
 from scalix_free.storage.migrations import HEAD, SCHEMA, make_current
 from scalix_free.storage.migrations.__main__ import migrate, reason
 from scalix_free.storage.migrations.migration import LOCK, downgrade, revision_of
-from scalix_free.storage.tables import metadata
+from scalix_free.storage.tables import whole
 from tests.postgres import LOCKED, PASSWORD, Postgres
 from tests.storage.schema import rendered
 
@@ -47,7 +47,7 @@ async def at(place: str, do: Callable[[Connection], T]) -> T:
 def differences(connection: Connection) -> list[object]:
     """Between the tables that are there and those of the code."""
     context = MigrationContext.configure(connection, opts={"compare_type": True})
-    return list(compare_metadata(context, metadata))
+    return list(compare_metadata(context, whole()))
 
 
 def indexes(connection: Connection) -> set[object]:
@@ -58,7 +58,7 @@ def indexes(connection: Connection) -> set[object]:
             *(table.name, index["name"], *index["column_names"]),
             *(f"{key}={value}" for key, value in index.get("dialect_options", {}).items()),
         )
-        for table in metadata.sorted_tables
+        for table in whole().sorted_tables
         for index in schema.get_indexes(table.name)
     }
 
@@ -69,8 +69,8 @@ async def test_the_migrations_make_the_tables_of_the_code(place: str) -> None:
     assert await at(place, differences) == []
     assert await at(place, revision_of) == HEAD
     migrated = await at(place, indexes)
-    await at(place, metadata.drop_all)
-    await at(place, metadata.create_all)
+    await at(place, whole().drop_all)
+    await at(place, whole().create_all)
     assert await at(place, indexes) == migrated
 
 
