@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from scalix_free.core.errors import StoreUnavailable
-from scalix_free.storage.tables import metadata
+from scalix_free.storage.tables import whole
 
 DEADLINE_S: Final = 5.0
 CONNECT_S: Final = 3.0
@@ -74,7 +74,7 @@ class Database:
             self._faults += (asyncpg.PostgresError, asyncpg.InterfaceError)
         if self._place == MEMORY:
             async with self._engine.begin() as connection:
-                await connection.run_sync(metadata.create_all)
+                await connection.run_sync(whole().create_all)
 
     async def close(self) -> None:
         """Close all connections."""

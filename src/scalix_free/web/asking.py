@@ -22,7 +22,6 @@ from scalix_free.growth.triggers import OWN_LIMITS
 from scalix_free.serve import Answer, Refused, Service, Sessions
 from scalix_free.serve.answering import FAILURES
 from scalix_free.web.frame import AnyRequest
-from scalix_free.web.markdown import render
 from scalix_free.web.visits import Visits
 from scalix_free.wire.request import parse_call
 
@@ -44,6 +43,8 @@ class Turn(msgspec.Struct, array_like=True, frozen=True):
     @property
     def shown(self) -> Markup:
         """The answer as HTML."""
+        from scalix_free.web.markdown import render  # noqa: PLC0415  (script needs none of it)
+
         return render(self.answer)
 
 

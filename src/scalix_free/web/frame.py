@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import jinja2
 from litestar import MediaType, Request, Response, get, post
 
 from scalix_free.core.clock import utc
 from scalix_free.core.errors import Refusal
 from scalix_free.web.static import Assets
+
+if TYPE_CHECKING:
+    import jinja2
 
 AnyRequest = Request[Any, Any, Any]
 Page = Response[str]
@@ -62,20 +65,24 @@ class Frame:
     refusal.
     """
 
-    templates: jinja2.Environment
+    templates: Callable[[], jinja2.Environment]
     public_url: str
     version: str
     status_of: Callable[[Refusal], int]
 
     def html(self, here: str, template: str, shown: Mapping[str, object]) -> str:
         """A page as text, at the address where it stands."""
-        return self.templates.get_template(template).render(
-            here=here,
-            above=ABOVE,
-            below=BELOW,
-            public_url=self.public_url,
-            version=self.version,
-            **shown,
+        return (
+            self.templates()
+            .get_template(template)
+            .render(
+                here=here,
+                above=ABOVE,
+                below=BELOW,
+                public_url=self.public_url,
+                version=self.version,
+                **shown,
+            )
         )
 
     def page(
@@ -124,16 +131,23 @@ def open_frame(
 
     ``texts`` are the operator's words for prompts, by the trigger of each.
     """
-    templates = jinja2.Environment(
-        loader=jinja2.PackageLoader("scalix_free.web"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    templates.globals["asset"] = assets.url
-    templates.globals["utc"] = utc
-    templates.globals["texts"] = texts
-    templates.globals["bundle"] = "elements/elements.js" in assets
-    templates.globals["chat_bundle"] = "elements/chat.js" in assets
+
+    @lru_cache(1)
+    def templates() -> jinja2.Environment:
+        import jinja2  # noqa: PLC0415  (with the first page: an API that shows none does without)
+
+        made = jinja2.Environment(
+            loader=jinja2.PackageLoader("scalix_free.web"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        made.globals["asset"] = assets.url
+        made.globals["utc"] = utc
+        made.globals["texts"] = texts
+        made.globals["bundle"] = "elements/elements.js" in assets
+        made.globals["chat_bundle"] = "elements/chat.js" in assets
+        return made
+
     return Frame(templates, public_url, version, status_of)

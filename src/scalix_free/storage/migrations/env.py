@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from alembic import context
 
-from scalix_free.storage.tables import metadata
+from scalix_free.storage.tables import whole
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=whole(),
     render_as_batch=True,  # SQLite changes a table by making it anew
     transactional_ddl=True,
 )
