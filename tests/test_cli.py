@@ -475,6 +475,7 @@ def test_ask_works_beside_a_service_with_the_same_data(tmp_path: Path, world: Ru
     assert (told.returncode, told.stdout) == (0, "Roses are red.\n")
 
 
+@pytest.mark.slow
 @needs_model
 def test_ask_asks_the_demonstration_model_where_nothing_is_configured(tmp_path: Path) -> None:
     told = scalix(tmp_path, "ask", "What is the capital of France?")

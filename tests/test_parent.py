@@ -329,6 +329,7 @@ def test_a_killed_worker_is_started_again_and_no_charge_is_lost(
         )
 
 
+@pytest.mark.slow
 def test_what_a_killed_worker_was_doing_stays_charged_and_holds_its_slot(
     tmp_path: Path, world: RunningWorld
 ) -> None:
@@ -345,6 +346,7 @@ def test_what_a_killed_worker_was_doing_stays_charged_and_holds_its_slot(
         assert 0 < used(service, "tokens_day") <= 5000
 
 
+@pytest.mark.slow
 def test_when_the_parent_is_killed_everybody_ends_and_nothing_is_forgotten(
     tmp_path: Path, world: RunningWorld
 ) -> None:
@@ -372,6 +374,7 @@ def test_when_the_parent_is_killed_everybody_ends_and_nothing_is_forgotten(
 # ── The local model ──────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @needs_model
 def test_a_killed_model_is_started_again_and_answers(demo: RunningService) -> None:
     first = ask(demo)
@@ -387,6 +390,7 @@ def test_a_killed_model_is_started_again_and_answers(demo: RunningService) -> No
     assert "the local model ended (code -9) and is started again" in demo.errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", ["when-alone", "never"])
 def test_beside_a_provider_the_model_does_not_run_unless_asked_for(
     tmp_path: Path, world: RunningWorld, use: str
@@ -397,6 +401,7 @@ def test_beside_a_provider_the_model_does_not_run_unless_asked_for(
         assert model_ids(service) == ["scalix-free", "world/one"]
 
 
+@pytest.mark.slow
 @needs_model
 def test_the_last_resort_answers_when_the_providers_cannot(
     tmp_path: Path, world: RunningWorld

@@ -285,6 +285,7 @@ def test_a_file_that_a_worker_is_just_making_spoils_nothing(tmp_path: Path) -> N
     assert samples(response.text)[refused] == 1
 
 
+@pytest.mark.slow
 def test_the_day_is_one_and_the_same_whichever_worker_tells_of_it(
     tmp_path: Path, world: RunningWorld
 ) -> None:
@@ -302,6 +303,7 @@ def test_the_day_is_one_and_the_same_whichever_worker_tells_of_it(
     assert {found[left] for found in seen} == {97}
 
 
+@pytest.mark.slow
 def test_of_workers_that_run_the_one_counts_that_thinks_worst_of_a_model(
     tmp_path: Path, world: RunningWorld
 ) -> None:

@@ -86,6 +86,7 @@ def test_sigterm_lets_a_stream_finish_and_takes_nobody_new(
     assert service.errors == ""
 
 
+@pytest.mark.slow
 def test_a_second_signal_breaks_off_and_tells(tmp_path: Path, world: RunningWorld) -> None:
     world.behave("endless", Behaviour("stall", text=TEXT, k=2))
     with running_service(tmp_path, of_world(world, "endless")) as service:
@@ -174,6 +175,7 @@ def test_three_workers_keep_one_ledger(tmp_path: Path, world: RunningWorld) -> N
     assert not [path for path in held if path.endswith("/lock")]
 
 
+@pytest.mark.slow
 def test_metrics_are_the_sum_of_all_workers_and_outlive_them(
     tmp_path: Path, world: RunningWorld
 ) -> None:

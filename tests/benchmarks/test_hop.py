@@ -24,6 +24,7 @@ def fakes(**changes: object) -> list[Subject]:
     ]
 
 
+@pytest.mark.slow
 def test_the_command_measures_prints_and_writes(tmp_path: Path) -> None:
     file = tmp_path / "results" / "hop.md"
     amount = ("--rounds", "1", "--requests", "200")
@@ -43,6 +44,7 @@ def test_the_command_measures_prints_and_writes(tmp_path: Path) -> None:
     assert str(ROOT) not in ended.stdout
 
 
+@pytest.mark.slow
 def test_the_service_is_measured_in_all_scenarios_and_started_anew() -> None:
     bare = subjects.references()[0]
     high, low = fakes()

@@ -41,7 +41,7 @@ T = TypeVar("T")
 Store = SqliteLedger | RedisLedger
 
 SUITE: Final = settings(
-    max_examples=500,
+    max_examples=250,
     stateful_step_count=10,
     deadline=None,
     suppress_health_check=list(HealthCheck),

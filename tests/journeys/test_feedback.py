@@ -21,7 +21,7 @@ def answered_by(caller: Caller) -> str:
     return caller.ask().headers["x-scalix-model"]
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_bad_rating_steers_its_caller_away(
     tmp_path: Path, world: RunningWorld, client: httpx.Client, workers: int
 ) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.api.caller import COMPLETIONS, question
 from tests.service import RunningService, provider, running_service
@@ -80,6 +81,7 @@ def test_under_deny_nobody_is_served_meanwhile_and_afterwards_what_was_lost_is_r
         assert not (service.data / "ledger.sqlite").exists()
 
 
+@pytest.mark.slow
 def test_under_load_it_goes_and_comes_back_and_nobody_gets_more_than_there_is(
     tmp_path: Path, world: RunningWorld
 ) -> None:

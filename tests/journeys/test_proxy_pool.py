@@ -89,6 +89,7 @@ async def test_a_proxy_is_told_who_asks_and_nothing_that_names_them(tmp_path: Pa
         assert "example.org" not in str(one.asked)
 
 
+@pytest.mark.slow
 async def test_proxies_that_start_later_than_we_do_are_found(tmp_path: Path) -> None:
     async with instances() as those:
         for one in those:

@@ -41,7 +41,7 @@ from tests.laws import naive_ledger as naive
 from tests.laws.naive_ledger import Entry, NaiveBook
 
 SUITE: Final = settings(
-    max_examples=500,
+    max_examples=250,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

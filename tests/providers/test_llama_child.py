@@ -299,6 +299,7 @@ async def test_two_answers_run_at_a_time(caller: Caller) -> None:
     assert changes > 10, said
 
 
+@pytest.mark.slow
 @needs_model
 async def test_six_are_served_in_order_and_the_seventh_is_refused_at_once(caller: Caller) -> None:
     answered: list[int] = []
