@@ -24,6 +24,7 @@ from scalix_free.core.errors import StoreUnavailable
 PORT: Final = 6379
 SLOTS: Final = 16_384
 CONNECT_S: Final = 0.2
+"""Or as long as an answer may take, where that is longer."""
 COMMAND_S: Final = 0.1
 START_S: Final = 2.0
 """How long an answer may take while the service starts."""
@@ -244,7 +245,7 @@ class Link:
 
     async def _connect(self) -> None:
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(max(CONNECT_S, self._command_s)):
                 _, wire = await self._loop.create_connection(
                     lambda: _Wire(self._command_s), *self.server, ssl=self._access.tls
                 )
