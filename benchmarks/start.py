@@ -8,7 +8,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import cpu, machine, service
@@ -170,8 +170,7 @@ def _start(variant: Variant, port: int, module: str, python: Path) -> Start:
         folder, own = Path(name), free_port()
         file = folder / "scalix-free.toml"
         file.write_text(variant.configuration(port))
-        command = service.serving(folder, own, ("--config", str(file)), module)
-        command = replace(command, arguments=(str(python), *command.arguments[1:]))
+        command = service.serving(folder, own, ("--config", str(file)), module).by(python)
         with running(variant.name, command, folder / "log") as child:
             await_ready(child, command, own)
             ready = time.perf_counter()
